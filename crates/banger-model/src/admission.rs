@@ -1,0 +1,171 @@
+//! Which request is admitted in which state: a table, tested over its full product.
+//!
+//! | state \ request | start      | stop       | restart | kill       | delete | use    |
+//! |-----------------|------------|------------|---------|------------|--------|--------|
+//! | created         | go         | already so | go      | already so | go     | refuse |
+//! | starting        | wait       | wait       | wait    | go         | go     | wait   |
+//! | running         | already so | go         | go      | go         | go     | go     |
+//! | stopping        | wait       | wait       | wait    | go         | go     | refuse |
+//! | stopped         | go         | already so | go      | already so | go     | refuse |
+//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse |
+//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse |
+//!
+//! "use" is everything that talks to the guest: exec, cp, ports, health. "go" in a transitional
+//! state means that the request overtakes the running one, which is cancelled first.
+
+use crate::SandboxState;
+use std::fmt;
+
+/// What somebody wants of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Boot it.
+    Start,
+    /// Shut it down in order.
+    Stop,
+    /// Stop, then start.
+    Restart,
+    /// End the VMM at once, or send it a signal.
+    Kill,
+    /// End it and remove everything that is its own.
+    Delete,
+    /// Talk to the guest.
+    Use,
+}
+
+impl Request {
+    /// Every request.
+    pub const ALL: [Self; 6] = [
+        Self::Start,
+        Self::Stop,
+        Self::Restart,
+        Self::Kill,
+        Self::Delete,
+        Self::Use,
+    ];
+}
+
+/// The answer of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Do it.
+    Go,
+    /// It is so already: succeed without doing anything.
+    AlreadySo,
+    /// Do it after what is going on now has ended, whatever its end.
+    Wait,
+    /// Not now, for this reason.
+    Refuse(Refusal),
+}
+
+/// Why not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The request needs a running guest.
+    NotRunning,
+    /// The sandbox is being deleted.
+    BeingDeleted,
+    /// Something was left behind that has to be cleaned first.
+    NeedsRepair,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotRunning => "it is not running",
+            Self::BeingDeleted => "it is being deleted",
+            Self::NeedsRepair => "an earlier clean-up failed",
+        })
+    }
+}
+
+impl Refusal {
+    /// What the user can do about it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::NotRunning => "start it with `banger vm start NAME`",
+            Self::BeingDeleted => "wait until it is gone, or choose another name",
+            Self::NeedsRepair => "delete it with `banger vm rm NAME`",
+        }
+    }
+}
+
+/// Looks a request up in the table.
+#[must_use]
+pub const fn admit(state: SandboxState, request: Request) -> Admission {
+    use Admission::{AlreadySo, Go, Wait};
+    use SandboxState as S;
+    match (state, request) {
+        (S::Deleting, Request::Delete) => Wait,
+        (S::Deleting, _) => Admission::Refuse(Refusal::BeingDeleted),
+        (_, Request::Delete) => Go,
+
+        (S::NeedsRepair, Request::Stop | Request::Kill) => Go,
+        (S::NeedsRepair, _) => Admission::Refuse(Refusal::NeedsRepair),
+
+        (S::Starting | S::Stopping, Request::Kill) => Go,
+        (S::Starting | S::Stopping, Request::Start | Request::Stop | Request::Restart) => Wait,
+        (S::Starting, Request::Use) => Wait,
+
+        (S::Running, Request::Start) => AlreadySo,
+        (S::Running, _) => Go,
+
+        (S::Created | S::Stopped, Request::Start | Request::Restart) => Go,
+        (S::Created | S::Stopped, Request::Stop | Request::Kill) => AlreadySo,
+        (S::Created | S::Stopped | S::Stopping, Request::Use) => {
+            Admission::Refuse(Refusal::NotRunning)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table in the module head, read from this very file, is what the function answers.
+    #[test]
+    fn the_table_in_the_head_is_the_table_in_the_code() {
+        let rows: Vec<Vec<String>> = include_str!("admission.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! |"))
+            .map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect())
+            .collect();
+        let body = rows.get(2..).expect("head and rule come first");
+        assert_eq!(body.len(), SandboxState::ALL.len());
+        for row in body {
+            let (state, cells) = row.split_first().expect("a state");
+            let state: SandboxState = state.parse().expect("a known state");
+            for (request, cell) in Request::ALL.into_iter().zip(cells) {
+                let word = match admit(state, request) {
+                    Admission::Go => "go",
+                    Admission::AlreadySo => "already so",
+                    Admission::Wait => "wait",
+                    Admission::Refuse(_) => "refuse",
+                };
+                assert_eq!(word, cell, "{state} × {request:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_delete_is_never_refused() {
+        for state in SandboxState::ALL {
+            assert!(
+                !matches!(admit(state, Request::Delete), Admission::Refuse(_)),
+                "{state}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        for state in SandboxState::ALL {
+            for request in Request::ALL {
+                if let Admission::Refuse(refusal) = admit(state, request) {
+                    assert!(!refusal.to_string().is_empty() && refusal.remedy().contains(' '));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What crosses a socket, each contract with its age rule.
+//!
+//! - [`owner`]: command line ↔ daemon, HTTP and JSON. The daemon serves one older minor; unknown
+//!   fields are ignored.
+//! - [`guest`]: daemon ↔ agent, frames over one duplex byte stream. The new side adapts: a running
+//!   guest keeps the agent that it was born with.
+//! - [`fault`]: an error, as it crosses any of them.
+
+pub mod fault;
+pub mod guest;
+#[cfg(feature = "owner")]
+pub mod owner;

@@ -1,0 +1,199 @@
+//! Every path that the daemon uses, in one place. `docs/state.md` lists them with who writes and
+//! who removes each; `cargo xtask tidy` compares the two.
+
+use banger_model::{ArtifactName, SandboxId};
+use std::path::{Path, PathBuf};
+
+/// The four directories under which everything lies.
+///
+/// Standalone: the XDG base directories of the caller. System (a later issue): `/etc/banger`,
+/// `/var/lib/banger`, `/var/cache/banger`, `/run/banger`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Configuration: `config.toml`.
+    pub config: PathBuf,
+    /// What must not be lost: records, disks, images, kernels.
+    pub state: PathBuf,
+    /// What can be made again.
+    pub cache: PathBuf,
+    /// Sockets and locks; gone after a reboot.
+    pub runtime: PathBuf,
+}
+
+impl Layout {
+    /// The owner's configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+    /// The database of records.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.state.join("state.db")
+    }
+    /// One directory per image: `image.ext4` and `manifest.json`.
+    #[must_use]
+    pub fn images(&self) -> PathBuf {
+        self.state.join("images")
+    }
+    /// The directory of one image.
+    #[must_use]
+    pub fn image(&self, name: &ArtifactName) -> PathBuf {
+        self.images().join(name.as_str())
+    }
+    /// One directory per kernel: `vmlinux`, `modules.ext4`, `boot-modules/` and `manifest.json`.
+    #[must_use]
+    pub fn kernels(&self) -> PathBuf {
+        self.state.join("kernels")
+    }
+    /// The directory of one kernel.
+    #[must_use]
+    pub fn kernel(&self, name: &ArtifactName) -> PathBuf {
+        self.kernels().join(name.as_str())
+    }
+    /// One directory per sandbox.
+    #[must_use]
+    pub fn sandboxes(&self) -> PathBuf {
+        self.state.join("sandboxes")
+    }
+    /// The state directory of one sandbox: disks, console log, VMM log.
+    #[must_use]
+    pub fn sandbox(&self, id: SandboxId) -> PathBuf {
+        self.sandboxes().join(id.to_string())
+    }
+    /// Initramfs files by digest of what they are made of.
+    #[must_use]
+    pub fn initramfs_cache(&self) -> PathBuf {
+        self.cache.join("initramfs")
+    }
+    /// Results of probe boots.
+    #[must_use]
+    pub fn probe_cache(&self) -> PathBuf {
+        self.cache.join("probe.json")
+    }
+    /// Where things are built before they are published by rename; on the same file system as
+    /// `state`. Whatever lies here at start is left over from a crash and is removed.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.state.join("staging")
+    }
+    /// The owner API's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.runtime.join("bangerd.sock")
+    }
+    /// Held locked by the one daemon that serves this layout; contains its pid.
+    #[must_use]
+    pub fn lock_file(&self) -> PathBuf {
+        self.runtime.join("bangerd.lock")
+    }
+    /// The daemon's own log.
+    #[must_use]
+    pub fn daemon_log(&self) -> PathBuf {
+        self.state.join("bangerd.log")
+    }
+    /// The runtime directory of one sandbox: the sockets of its VMM.
+    #[must_use]
+    pub fn sandbox_runtime(&self, id: SandboxId) -> PathBuf {
+        self.runtime.join("vm").join(id.short())
+    }
+}
+
+/// Paths inside of a sandbox's two directories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxPaths {
+    /// See [`Layout::sandbox`].
+    pub state: PathBuf,
+    /// See [`Layout::sandbox_runtime`].
+    pub runtime: PathBuf,
+}
+
+impl SandboxPaths {
+    /// The paths of one sandbox.
+    #[must_use]
+    pub fn of(layout: &Layout, id: SandboxId) -> Self {
+        Self {
+            state: layout.sandbox(id),
+            runtime: layout.sandbox_runtime(id),
+        }
+    }
+    /// The system disk, a sparse ext4.
+    #[must_use]
+    pub fn system_disk(&self) -> PathBuf {
+        self.state.join("system.ext4")
+    }
+    /// The work disk, a sparse ext4.
+    #[must_use]
+    pub fn work_disk(&self) -> PathBuf {
+        self.state.join("work.ext4")
+    }
+    /// What the guest's console printed (its newest part).
+    #[must_use]
+    pub fn console_log(&self) -> PathBuf {
+        self.state.join("console.log")
+    }
+    /// What the VMM itself printed.
+    #[must_use]
+    pub fn vmm_log(&self) -> PathBuf {
+        self.state.join("vmm.log")
+    }
+    /// The VMM's control socket.
+    #[must_use]
+    pub fn vmm_socket(&self) -> PathBuf {
+        self.runtime.join("qmp.sock")
+    }
+    /// The host's end of the agent's link.
+    #[must_use]
+    pub fn agent_socket(&self) -> PathBuf {
+        self.runtime.join("agent.sock")
+    }
+}
+
+/// The longest path that a Unix socket can have, in bytes, without its closing zero (`sun_path` of
+/// unix(7) holds 108).
+pub const LONGEST_SOCKET_PATH: usize = 107;
+
+/// Whether a socket can be bound at the path.
+#[must_use]
+pub fn fits_socket_address(path: &Path) -> bool {
+    path.as_os_str().len() <= LONGEST_SOCKET_PATH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(runtime: &str) -> Layout {
+        Layout {
+            config: "/c".into(),
+            state: "/s".into(),
+            cache: "/k".into(),
+            runtime: runtime.into(),
+        }
+    }
+
+    #[test]
+    fn sockets_fit_under_the_usual_runtime_directories() {
+        let id = SandboxId::from_random([0xff; 16]);
+        for runtime in [
+            "/run/user/4294967295/banger",
+            "/tmp/banger-runtime-4294967295",
+        ] {
+            let paths = SandboxPaths::of(&layout(runtime), id);
+            assert!(fits_socket_address(&paths.agent_socket()));
+            assert!(fits_socket_address(&paths.vmm_socket()));
+        }
+        let long = format!("/{}", "d".repeat(100));
+        assert!(!fits_socket_address(
+            &SandboxPaths::of(&layout(&long), id).agent_socket()
+        ));
+    }
+
+    #[test]
+    fn nothing_of_one_sandbox_lies_in_another() {
+        let all = layout("/r");
+        let one = SandboxPaths::of(&all, SandboxId::from_random([1; 16]));
+        let two = SandboxPaths::of(&all, SandboxId::from_random([2; 16]));
+        assert!(!one.state.starts_with(&two.state) && !one.runtime.starts_with(&two.runtime));
+    }
+}

@@ -1,0 +1,62 @@
+//! What a long operation tells while it goes on.
+//!
+//! A [`Progress`] is handed down to whatever takes time. It never blocks and never fails: a reader
+//! that is slow or gone loses events, the work goes on.
+
+use std::sync::Arc;
+
+/// One thing that a long operation tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A new stage begins: a short sentence in the present participle, as
+    /// `unpacking the kernel`.
+    Stage(String),
+    /// How far the present stage is, in bytes unless the stage says otherwise; `total` is 0 where
+    /// it is not known.
+    Amount {
+        /// Done so far.
+        done: u64,
+        /// All that there is to do, or 0.
+        total: u64,
+    },
+    /// Something that the user should know though the operation goes on.
+    Note(String),
+}
+
+/// Where a long operation tells how far it is. Cheap to clone.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(Told) + Send + Sync>);
+
+impl Progress {
+    /// Calls `listener` with everything that is told; it must return at once.
+    pub fn to(listener: impl Fn(Told) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// Tells nobody.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::to(|_| {})
+    }
+
+    /// A new stage begins.
+    pub fn stage(&self, sentence: impl Into<String>) {
+        (self.0)(Told::Stage(sentence.into()));
+    }
+
+    /// How far the present stage is; callers need not thin out their calls.
+    pub fn amount(&self, done: u64, total: u64) {
+        (self.0)(Told::Amount { done, total });
+    }
+
+    /// Something that the user should know though the operation goes on.
+    pub fn note(&self, sentence: impl Into<String>) {
+        (self.0)(Told::Note(sentence.into()));
+    }
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress")
+    }
+}
