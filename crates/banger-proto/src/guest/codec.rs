@@ -119,6 +119,10 @@ impl Decoder {
     }
 
     /// The next hello or frame; `None` when more bytes are needed.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it lends from its own buffer, which no iterator can"
+    )]
     pub fn next(&mut self) -> Option<Received<'_>> {
         loop {
             let rest = self.buffer.get(self.start..).unwrap_or_default();

@@ -1,1 +1,33 @@
-//! placeholder
+//! The owner API: command line (or any other client) ↔ daemon, HTTP/1.1 and JSON on a Unix socket.
+//!
+//! - Plain requests answer with JSON, faults with [`crate::fault::Fault`] and its HTTP status.
+//! - Long operations answer with `application/x-ndjson`: one [`operation::Event`] per line, the last
+//!   of them `done` or `failed`. The operation goes on when its reader leaves.
+//! - Commands run over a WebSocket ([`exec`]).
+//!
+//! Age rule: the daemon serves one older minor; unknown fields are ignored, on both sides.
+
+pub mod artifact;
+pub mod byte_text;
+pub mod daemon;
+pub mod exec;
+pub mod file;
+pub mod operation;
+pub mod sandbox;
+
+pub use byte_text::ByteText;
+
+/// The first part of every path.
+pub const PREFIX: &str = "/v1";
+
+/// Response header: the daemon's version, as `0.1.0`.
+pub const VERSION_HEADER: &str = "banger-version";
+
+/// Response header: which build of the daemon answers, see [`daemon::Version::build`].
+pub const BUILD_HEADER: &str = "banger-build";
+
+/// Response header: the id of the operation, as in the daemon's log.
+pub const OP_HEADER: &str = "banger-op";
+
+/// Content type of a stream of [`operation::Event`]s.
+pub const NDJSON: &str = "application/x-ndjson";

@@ -71,6 +71,8 @@ fn a_sender_that_ignores_the_window_is_caught() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     /// Sender and receiver over a line that breaks at random and forgets what was under way.
     #[test]
     fn every_byte_arrives_once_and_in_order_whatever_breaks(

@@ -1,0 +1,189 @@
+//! Sandboxes: what is asked, and what is shown.
+
+use banger_model::spec::{Init, Source, Wait};
+use banger_model::{ArtifactName, DiskSize, MemorySize, SandboxName, SandboxState, VcpuCount};
+use serde::{Deserialize, Serialize};
+
+/// `POST /v1/sandboxes`: only what the user said; the daemon fills in the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct CreateRequest {
+    /// A DNS label; invented where absent.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub name: Option<SandboxName>,
+    /// The image; the default one where absent.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub image: Option<ArtifactName>,
+    /// The kernel; the default one where absent.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub kernel: Option<ArtifactName>,
+    /// Virtual processors, 1 to 64.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub vcpu: Option<VcpuCount>,
+    /// Memory in MiB.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub memory_mib: Option<MemorySize>,
+    /// Nominal size of the work disk in MiB.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub disk_mib: Option<DiskSize>,
+    /// Nominal size of the system disk in MiB.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub system_disk_mib: Option<DiskSize>,
+    /// Whether the guest may reach the outside.
+    pub nat: bool,
+    /// What becomes PID 1.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub init: Init,
+    /// Delete it when the first session that attaches to it ends.
+    pub ephemeral: bool,
+    /// Start it at once, and wait for this.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub start: Option<Wait>,
+}
+
+/// `POST …/start` and `…/restart`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct StartRequest {
+    /// What to wait for.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub wait: Wait,
+}
+
+/// `POST …/kill`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct KillRequest {
+    /// The signal for the VMM: `TERM`, `KILL`, `INT`, `HUP`, `QUIT`, `USR1`, `USR2` or `ABRT`, in
+    /// any case, with or without `SIG`; `KILL` where absent.
+    pub signal: Option<String>,
+}
+
+/// A value of the spec with where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// `request`, `config`, `host` or `builtin`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub source: Source,
+}
+
+/// A sandbox as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Sandbox {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is in its life.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub state: SandboxState,
+    /// Why it is not running, when that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The image.
+    pub image: Sourced<String>,
+    /// The kernel.
+    pub kernel: Sourced<String>,
+    /// Virtual processors.
+    pub vcpu: Sourced<u32>,
+    /// Memory in MiB.
+    pub memory_mib: Sourced<u64>,
+    /// Nominal size of the work disk in MiB.
+    pub disk_mib: Sourced<u64>,
+    /// Nominal size of the system disk in MiB.
+    pub system_disk_mib: Sourced<u64>,
+    /// Whether the guest may reach the outside.
+    pub nat: bool,
+    /// What was asked to become PID 1.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub init: Init,
+    /// Deleted when its first session ends.
+    pub ephemeral: bool,
+    /// Seconds since 1970.
+    pub created_at: u64,
+    /// The present or last run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<Run>,
+    /// Room that its disks take on the host, in bytes.
+    pub disk_used: u64,
+    /// Where its files are.
+    pub directory: String,
+}
+
+/// One run of a sandbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Run {
+    /// The VMM's process id on the host, while it lives.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pid: Option<u32>,
+    /// `qemu-kvm` or `qemu-tcg`.
+    pub backend: String,
+    /// Seconds since 1970.
+    pub started_at: u64,
+    /// What the start took.
+    pub times: StartTimes,
+    /// The guest's kernel release.
+    pub kernel_release: String,
+    /// Whether the image's init runs as PID 1.
+    pub init_started: bool,
+}
+
+/// The meanings of "started", each in milliseconds since the start was asked for. The fourth, first
+/// command done, is known to the client only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StartTimes {
+    /// The VMM answers on its control socket.
+    pub vmm_up_ms: f64,
+    /// The VMM says that the guest's processors run.
+    pub guest_running_ms: f64,
+    /// The agent has answered and the guest is configured.
+    pub agent_answered_ms: f64,
+    /// The guest's init has settled, where that was waited for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub init_settled_ms: Option<f64>,
+}
+
+/// A socket that listens in the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Port {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The address that it is bound to.
+    pub address: String,
+    /// Its number.
+    pub port: u16,
+    /// The process that has it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pid: Option<u32>,
+    /// That process's name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub process: Option<String>,
+}
+
+/// How a guest is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Health {
+    /// `none`, `starting` or `settled`.
+    pub init: String,
+    /// Milliseconds since the guest's kernel started.
+    pub uptime_ms: u64,
+    /// KiB that programs may still take.
+    pub memory_available_kib: u64,
+    /// KiB that the guest has.
+    pub memory_total_kib: u64,
+    /// Commands that run in exec sessions.
+    pub sessions: u32,
+    /// The agent's version.
+    pub agent_version: String,
+}
