@@ -1,1 +1,75 @@
-//! placeholder: written by its own branch.
+//! The virtual machine monitor: the process that runs one guest.
+//!
+//! [`Vmm`] is the seam between the daemon and what runs guests. QEMU is the first implementation
+//! ([`qemu`]); Firecracker is to be the second, and nothing outside of [`qemu`] knows an option or
+//! a command of either. What a machine looks like is plain data ([`Machine`]).
+//!
+//! A VMM process belongs to no request and not even to the daemon: it runs in a session of its own,
+//! goes on when the daemon dies, and is found again by its [`ProcessIdentity`]. Only a launch that
+//! fails or is cancelled ends the process that it began.
+//!
+//! This room does not know records, states, the guest protocol or who called. How a guest is
+//! talked to is the link's matter: here it is a socket path.
+
+pub mod console;
+mod error;
+mod machine;
+pub mod probe;
+pub mod process;
+pub mod qemu;
+
+pub use error::VmmError;
+pub use machine::{AGENT_PORT, Accelerator, Disk, DiskRole, Machine, Network};
+pub use process::{ExitReport, ProcessIdentity};
+
+use crate::layout::SandboxPaths;
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+
+/// Runs guests. Implementations hold no state of single guests, so that a daemon that was started
+/// again can drive the guests of the one before it.
+pub trait Vmm: Send + Sync {
+    /// Starts the machine and returns once the VMM says that the guest's processors run. The guest
+    /// is not yet up then: that is for the agent to say.
+    ///
+    /// If it fails or is dropped before, the process is killed and reaped, and its sockets are
+    /// removed; the logs stay, for the caller to read. After success the caller must wait with
+    /// [`Vmm::exited`], which reaps the process.
+    fn launch<'a>(&'a self, machine: &'a Machine) -> BoxFuture<'a, Result<Launched, VmmError>>;
+
+    /// Presses the guest's power button and returns once that is done; what the guest makes of it
+    /// is seen by [`Vmm::exited`].
+    fn power_button<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>>;
+
+    /// Waits until the process has ended, without a limit on time, and says what is known of it.
+    fn exited<'a>(
+        &'a self,
+        process: &'a ProcessIdentity,
+        paths: &'a SandboxPaths,
+    ) -> BoxFuture<'a, Result<ExitReport, VmmError>>;
+
+    /// What this is, for people.
+    fn describe(&self) -> Backend;
+}
+
+/// A machine that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launched {
+    /// The VMM's process: to be recorded at once, so that it is found again.
+    pub process: ProcessIdentity,
+    /// From the call of launch until the VMM answered on its control socket.
+    pub vmm_up: Duration,
+    /// From the call of launch until the VMM said that the guest's processors run.
+    pub guest_running: Duration,
+}
+
+/// Which VMM, for `doctor` and `version`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// `qemu`.
+    pub name: &'static str,
+    /// As the program says it: `10.0.2`.
+    pub version: String,
+    /// The program.
+    pub program: std::path::PathBuf,
+}

@@ -1,0 +1,130 @@
+use super::*;
+
+#[test]
+fn a_replaced_program_is_still_the_same_program() {
+    let cases = [
+        ("/usr/bin/qemu (deleted)", "/usr/bin/qemu"),
+        ("/usr/bin/qemu", "/usr/bin/qemu"),
+        ("/a (deleted)/b", "/a (deleted)/b"),
+    ];
+    for (seen, name) in cases {
+        assert_eq!(without_deleted_mark(seen.into()), Path::new(name));
+    }
+}
+
+mod t1 {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    fn sleeper() -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("600").stdin(Stdio::null());
+        command.spawn().expect("sleep starts")
+    }
+
+    /// After `spawn` the exec has happened, so that the program is the final one.
+    fn identity(child: &Child) -> ProcessIdentity {
+        ProcessIdentity::of(child.id()).expect("it runs")
+    }
+
+    #[tokio::test]
+    async fn a_child_is_alive_until_killed_and_its_status_is_told_once() {
+        let child = sleeper();
+        let process = identity(&child);
+        assert!(process.executable.is_absolute());
+        assert!(process.is_alive().expect("readable"));
+        assert_eq!(process.kill(Signal::KILL).expect("sent"), Signalled::Sent);
+        let ended = process.exited().await.expect("waited");
+        assert_eq!(ended, Some(Ended::Killed(9)));
+        assert!(!process.is_alive().expect("readable"));
+        assert_eq!(process.exited().await.expect("waited"), None);
+        assert_eq!(
+            process.kill(Signal::KILL).expect("no error"),
+            Signalled::GoneAlready
+        );
+    }
+
+    #[tokio::test]
+    async fn a_zombie_is_not_alive_but_still_tells_its_status() {
+        let child = sleeper();
+        let process = identity(&child);
+        let pidfd = open_pidfd(process.pid).expect("opened").expect("runs");
+        process.kill(Signal::TERM).expect("sent");
+        readable(pidfd).await.expect("ended");
+        assert!(!process.is_alive().expect("readable"), "a zombie");
+        assert_eq!(
+            process.kill(Signal::KILL).expect("no error"),
+            Signalled::GoneAlready
+        );
+        let ended = process.exited().await.expect("waited");
+        assert_eq!(ended, Some(Ended::Killed(15)));
+    }
+
+    #[tokio::test]
+    async fn another_process_with_the_same_pid_is_left_alone() {
+        let mut child = sleeper();
+        let real = identity(&child);
+        let impostors = [
+            ProcessIdentity {
+                start_time: real.start_time - 1,
+                ..real.clone()
+            },
+            ProcessIdentity {
+                executable: "/usr/bin/other".into(),
+                ..real.clone()
+            },
+            ProcessIdentity {
+                boot_id: "earlier".into(),
+                ..real.clone()
+            },
+        ];
+        for old in impostors {
+            assert!(!old.is_alive().expect("readable"), "{old:?}");
+            assert_eq!(
+                old.kill(Signal::KILL).expect("no error"),
+                Signalled::GoneAlready
+            );
+            assert_eq!(old.exited().await.expect("no wait"), None);
+        }
+        assert!(real.is_alive().expect("readable"));
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_not_our_child_is_waited_for_without_status() {
+        // The shell leaves its grandchild behind and prints its pid.
+        let script = "sleep 600 >/dev/null 2>&1 & echo $!";
+        let output = Command::new("sh").args(["-c", script]).output();
+        let output = output.expect("sh runs").stdout;
+        let pid = String::from_utf8_lossy(&output).trim().parse();
+        let adopted = running(pid.expect("a pid"), "sleep").await;
+        assert_eq!(adopted.kill(Signal::KILL).expect("sent"), Signalled::Sent);
+        assert_eq!(adopted.exited().await.expect("waited"), None);
+        assert!(!adopted.is_alive().expect("readable"));
+    }
+
+    /// Waits until the process has become the program: a shell forks first and executes then.
+    async fn running(pid: u32, program: &str) -> ProcessIdentity {
+        for _ in 0..1000 {
+            match ProcessIdentity::of(pid) {
+                Ok(identity) if comm(pid) == program => return identity,
+                _ => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
+            }
+        }
+        panic!("process {pid} did not become {program}");
+    }
+
+    fn comm(pid: u32) -> String {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.unwrap_or_default().trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_pid_that_cannot_be_has_no_identity() {
+        for pid in [0, u32::MAX] {
+            let error = ProcessIdentity::of(pid).expect_err("none such");
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        }
+    }
+}

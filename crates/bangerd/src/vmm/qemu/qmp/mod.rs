@@ -1,0 +1,217 @@
+//! QEMU's control socket: the machine protocol, as far as it is used.
+//!
+//! One JSON object per line. The server greets, the client turns capabilities off, then each
+//! command gets one answer; events come in between at any time and are passed over, since what
+//! they tell is learnt from the process itself. QEMU serves one client at a time: a connection is
+//! made for each use and dropped after it.
+//!
+//! A guest may have taken over its QEMU, so lines are bounded and every exchange has a limit on
+//! its time.
+
+mod line;
+mod message;
+
+pub use message::{RunState, Version};
+
+use line::Lines;
+use message::{Answer, Incoming};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout_at};
+
+pub use line::LONGEST_LINE;
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub enum QmpError {
+    /// Nobody listens.
+    #[error("nobody answers on {socket}")]
+    Connect {
+        /// The socket.
+        socket: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The other end went away.
+    #[error("qemu closed the connection")]
+    Closed,
+    /// Reading or writing failed.
+    #[error("the connection failed")]
+    Io(#[from] std::io::Error),
+    /// A line is longer than [`LONGEST_LINE`].
+    #[error("qemu sent a line of more than {LONGEST_LINE} bytes")]
+    TooLong,
+    /// A line is not what the protocol allows there.
+    #[error("qemu sent what is not an answer: {0}")]
+    Strange(String),
+    /// The command was refused.
+    #[error("qemu refused {command}: {reason}")]
+    Refused {
+        /// The command.
+        command: &'static str,
+        /// What QEMU said.
+        reason: String,
+    },
+    /// The answer did not come in time.
+    #[error("qemu did not answer {command} within {} s", limit.as_secs_f32())]
+    TimedOut {
+        /// The command, or `the greeting`.
+        command: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// A connection on which commands can be given.
+#[derive(Debug)]
+pub struct Qmp {
+    lines: Lines<UnixStream>,
+    limit: Duration,
+    version: Version,
+    last_id: u64,
+}
+
+impl Qmp {
+    /// Connects to the socket and goes through the greeting. `limit` holds for that, and for each
+    /// command after it.
+    ///
+    /// # Errors
+    /// `Connect` when nobody listens; otherwise as the exchange goes wrong.
+    pub async fn connect(socket: &Path, limit: Duration) -> Result<Self, QmpError> {
+        let stream = UnixStream::connect(socket).await;
+        let stream = stream.map_err(|source| QmpError::Connect {
+            socket: socket.display().to_string(),
+            source,
+        })?;
+        Self::greet(stream, limit).await
+    }
+
+    /// Goes through the greeting on a connection that is there.
+    ///
+    /// # Errors
+    /// As the exchange goes wrong.
+    pub async fn greet(stream: UnixStream, limit: Duration) -> Result<Self, QmpError> {
+        let mut lines = Lines::of(stream);
+        let version = within(limit, "the greeting", async {
+            match Incoming::parse(&lines.next().await?)? {
+                Incoming::Greeting(version) => Ok(version),
+                other => Err(QmpError::Strange(format!(
+                    "{other:?} instead of a greeting"
+                ))),
+            }
+        })
+        .await?;
+        let mut qmp = Self {
+            lines,
+            limit,
+            version,
+            last_id: 0,
+        };
+        qmp.command("qmp_capabilities").await?;
+        Ok(qmp)
+    }
+
+    /// The version that the greeting told.
+    #[must_use]
+    pub const fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// Whether the guest's processors run.
+    ///
+    /// # Errors
+    /// As the exchange goes wrong.
+    pub async fn query_status(&mut self) -> Result<RunState, QmpError> {
+        let answer = self.command("query-status").await?;
+        RunState::of(&answer).ok_or_else(|| QmpError::Strange(clip(&answer.to_string())))
+    }
+
+    /// Presses the power button (ACPI).
+    ///
+    /// # Errors
+    /// As the exchange goes wrong.
+    pub async fn system_powerdown(&mut self) -> Result<(), QmpError> {
+        self.command("system_powerdown").await.map(drop)
+    }
+
+    /// Ends the process; it may be gone before its answer arrives.
+    ///
+    /// # Errors
+    /// As the exchange goes wrong.
+    pub async fn quit(mut self) -> Result<(), QmpError> {
+        match self.command("quit").await {
+            Ok(_) | Err(QmpError::Closed) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives one command without arguments and waits for its answer.
+    async fn command(&mut self, command: &'static str) -> Result<Value, QmpError> {
+        self.last_id += 1;
+        let id = self.last_id;
+        let lines = &mut self.lines;
+        within(self.limit, command, async {
+            let request = format!("{}\r\n", json!({ "execute": command, "id": id }));
+            lines
+                .stream()
+                .write_all(request.as_bytes())
+                .await
+                .map_err(closed_or_failed)?;
+            loop {
+                match Incoming::parse(&lines.next().await?)? {
+                    Incoming::Event(name) => tracing::trace!(name, "qemu event"),
+                    // An answer to a command whose time had run out.
+                    Incoming::Answer(answered, _) if answered < id => {}
+                    Incoming::Answer(answered, answer) if answered == id => {
+                        return answer_of(command, answer);
+                    }
+                    other => return Err(QmpError::Strange(clip(&format!("{other:?}")))),
+                }
+            }
+        })
+        .await
+    }
+}
+
+fn answer_of(command: &'static str, answer: Answer) -> Result<Value, QmpError> {
+    match answer {
+        Answer::Return(value) => Ok(value),
+        Answer::Error(reason) => Err(QmpError::Refused {
+            command,
+            reason: clip(&reason),
+        }),
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    command: &'static str,
+    exchange: impl Future<Output = Result<T, QmpError>>,
+) -> Result<T, QmpError> {
+    match timeout_at(Instant::now() + limit, exchange).await {
+        Ok(result) => result,
+        Err(_) => Err(QmpError::TimedOut { command, limit }),
+    }
+}
+
+fn closed_or_failed(error: std::io::Error) -> QmpError {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    match error.kind() {
+        BrokenPipe | ConnectionReset => QmpError::Closed,
+        _ => QmpError::Io(error),
+    }
+}
+
+/// At most this many characters of what QEMU said go into a message, without control characters.
+fn clip(text: &str) -> String {
+    const MOST: usize = 200;
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(MOST).collect()
+}
+
+#[cfg(test)]
+mod tests;
