@@ -98,19 +98,22 @@ impl ProcessIdentity {
     /// # Errors
     /// When `/proc` cannot be read or the wait cannot be set up.
     pub async fn exited(&self) -> io::Result<Option<Ended>> {
-        // A child that has ended already has no identity any more, but still a status.
         match open_pidfd(self.pid)? {
-            Some(pidfd) if self.is_alive()? => wait(pidfd).await,
-            Some(pidfd) if self.is_our_zombie()? => reap(&pidfd),
+            Some(pidfd) if self.still_has_its_pid()? => wait(pidfd).await,
             _ => Ok(None),
         }
     }
 
-    /// A zombie keeps its pid and its start time; its program is gone.
-    fn is_our_zombie(&self) -> io::Result<bool> {
-        let stat = read_stat(self.pid)?;
-        Ok(boot_id()? == self.boot_id
-            && stat.is_some_and(|stat| stat.has_ended() && stat.start_time == self.start_time))
+    /// Whether the pid is still this process's, alive, dying or a zombie. From the moment it begins
+    /// to die it has no program any more, some time before it is a zombie; its start time stays.
+    fn still_has_its_pid(&self) -> io::Result<bool> {
+        if boot_id()? != self.boot_id {
+            return Ok(false);
+        }
+        let started_then =
+            read_stat(self.pid)?.is_some_and(|stat| stat.start_time == self.start_time);
+        let program = read_executable(self.pid)?;
+        Ok(started_then && program.is_none_or(|path| path == self.executable))
     }
 
     fn open(&self) -> io::Result<Option<OwnedFd>> {
@@ -122,8 +125,7 @@ impl ProcessIdentity {
         let Some(stat) = read_stat(pid)?.filter(|stat| !stat.has_ended()) else {
             return Ok(None);
         };
-        let executable = none_if_gone(fs::read_link(format!("/proc/{pid}/exe")))?;
-        Ok(executable.map(|path| (stat, without_deleted_mark(path))))
+        Ok(read_executable(pid)?.map(|path| (stat, path)))
     }
 }
 
@@ -181,6 +183,11 @@ fn read_stat(pid: u32) -> io::Result<Option<stat::Stat>> {
             format!("{path} has not the form that proc_pid_stat(5) gives"),
         )),
     }
+}
+
+fn read_executable(pid: u32) -> io::Result<Option<PathBuf>> {
+    let path = none_if_gone(fs::read_link(format!("/proc/{pid}/exe")))?;
+    Ok(path.map(without_deleted_mark))
 }
 
 /// A process may end between two looks at it: its files are then missing or answer ESRCH.

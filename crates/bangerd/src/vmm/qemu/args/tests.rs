@@ -92,7 +92,7 @@ fn every_machine_is_confined() {
     }
 }
 
-/// QEMU's reading of `key=value,…`: two commas are one, one ends the value.
+/// QEMU's reading of a value of the form `key=value,…`: two commas are one, one ends the value.
 fn split_as_qemu_does(value: &OsStr) -> Vec<Vec<u8>> {
     let mut parts = vec![Vec::new()];
     let mut bytes = value.as_bytes().iter().copied().peekable();
@@ -117,7 +117,11 @@ proptest! {
         harmless.disks.push(Disk { role: DiskRole::Image, path: "/b/i".into(), read_only: true });
         let (hostile_line, harmless_line) = (arguments(&hostile), arguments(&harmless));
         prop_assert_eq!(hostile_line.len(), harmless_line.len());
+        let is_plain = |value: &OsString| *value == hostile.kernel || *value == hostile.initramfs;
         for (ours, theirs) in harmless_line.iter().zip(&hostile_line) {
+            if is_plain(theirs) {
+                continue;
+            }
             prop_assert_eq!(split_as_qemu_does(ours).len(), split_as_qemu_does(theirs).len());
         }
         let mut expected = b"file.filename=".to_vec();
