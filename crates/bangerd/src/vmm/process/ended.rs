@@ -77,26 +77,28 @@ impl fmt::Display for ExitReport {
 /// How much of a log goes into a report, in bytes: some twenty lines.
 const LONGEST_TAIL: u64 = 2048;
 
-/// The last whole lines of a log, from byte `from` on at the earliest, with control characters
-/// replaced. A log that is missing is empty.
+/// The line that parts one start of a process from the one before it, in the log of both.
+pub(in crate::vmm) const START_MARK: &str = "--- started ---";
+
+/// The last whole lines that the process printed since its start ([`START_MARK`]), with control
+/// characters replaced. A log that is missing is empty.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn log_tail(path: &Path, from: u64) -> io::Result<String> {
+pub fn log_tail(path: &Path) -> io::Result<String> {
     let mut file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         opened => opened?,
     };
-    let length = file.metadata()?.len();
-    let start = from.max(length.saturating_sub(LONGEST_TAIL));
+    let start = file.metadata()?.len().saturating_sub(LONGEST_TAIL);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.take(LONGEST_TAIL).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let whole = if start > from {
-        text.split_once('\n').map_or(&*text, |(_, rest)| rest)
-    } else {
-        &*text
+    let whole = match text.rsplit_once(START_MARK) {
+        Some((_, this_run)) => this_run,
+        None if start > 0 => text.split_once('\n').map_or(&*text, |(_, rest)| rest),
+        None => &*text,
     };
     Ok(whole
         .trim()
@@ -134,37 +136,40 @@ mod tests {
     mod t1 {
         use super::*;
 
-        fn tail_of(content: &[u8], from: u64) -> String {
+        fn tail_of(content: &[u8]) -> String {
             let directory = tempfile::tempdir().expect("temporary directory");
             let path = directory.path().join("log");
             fs::write(&path, content).expect("written");
-            log_tail(&path, from).expect("readable")
+            log_tail(&path).expect("readable")
         }
 
         #[test]
         fn a_tail_is_bounded_and_begins_with_a_whole_line() {
             let long = "0123456789 abcdefghij\n".repeat(1000);
-            let tail = tail_of(long.as_bytes(), 0);
+            let tail = tail_of(long.as_bytes());
             assert!(tail.len() <= 2048 && tail.len() > 2000);
             assert!(tail.starts_with("0123456789"));
         }
 
         #[test]
         fn what_stood_in_the_log_before_this_run_is_left_out() {
-            assert_eq!(tail_of(b"old error\nnew error\n", 10), "new error");
+            let log = format!("old error\n{START_MARK}\nnew error\n");
+            assert_eq!(tail_of(log.as_bytes()), "new error");
+            let silent = format!("old error\n{START_MARK}\n");
+            assert_eq!(tail_of(silent.as_bytes()), "");
         }
 
         #[test]
         fn control_characters_cannot_reach_a_terminal() {
-            assert_eq!(tail_of(b"a\x1b[31mb\xff\r\nc\n", 0), "a [31mb\u{fffd} \nc");
+            assert_eq!(tail_of(b"a\x1b[31mb\xff\r\nc\n"), "a [31mb\u{fffd} \nc");
         }
 
         #[test]
         fn a_missing_log_is_empty_and_an_unreadable_one_is_an_error() {
             let directory = tempfile::tempdir().expect("temporary directory");
-            let missing = log_tail(&directory.path().join("none"), 0);
+            let missing = log_tail(&directory.path().join("none"));
             assert_eq!(missing.expect("no error"), "");
-            assert!(log_tail(directory.path(), 0).is_err());
+            assert!(log_tail(directory.path()).is_err());
         }
     }
 }

@@ -9,6 +9,7 @@
 mod ended;
 mod stat;
 
+pub(in crate::vmm) use ended::START_MARK;
 pub use ended::{Ended, ExitReport, log_tail};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};

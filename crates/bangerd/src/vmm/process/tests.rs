@@ -14,23 +14,24 @@ fn a_replaced_program_is_still_the_same_program() {
 
 mod t1 {
     use super::*;
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Command, Stdio};
 
-    fn sleeper() -> Child {
+    /// A child that nobody but the test waits for. After `spawn` the exec has happened, so that the
+    /// program is the final one.
+    #[expect(
+        clippy::zombie_processes,
+        reason = "who waits for it is what is tested"
+    )]
+    fn sleeper() -> ProcessIdentity {
         let mut command = Command::new("sleep");
         command.arg("600").stdin(Stdio::null());
-        command.spawn().expect("sleep starts")
-    }
-
-    /// After `spawn` the exec has happened, so that the program is the final one.
-    fn identity(child: &Child) -> ProcessIdentity {
+        let child = command.spawn().expect("sleep starts");
         ProcessIdentity::of(child.id()).expect("it runs")
     }
 
     #[tokio::test]
     async fn a_child_is_alive_until_killed_and_its_status_is_told_once() {
-        let child = sleeper();
-        let process = identity(&child);
+        let process = sleeper();
         assert!(process.executable.is_absolute());
         assert!(process.is_alive().expect("readable"));
         assert_eq!(process.kill(Signal::KILL).expect("sent"), Signalled::Sent);
@@ -46,8 +47,7 @@ mod t1 {
 
     #[tokio::test]
     async fn a_zombie_is_not_alive_but_still_tells_its_status() {
-        let child = sleeper();
-        let process = identity(&child);
+        let process = sleeper();
         let pidfd = open_pidfd(process.pid).expect("opened").expect("runs");
         process.kill(Signal::TERM).expect("sent");
         readable(pidfd).await.expect("ended");
@@ -62,8 +62,7 @@ mod t1 {
 
     #[tokio::test]
     async fn another_process_with_the_same_pid_is_left_alone() {
-        let mut child = sleeper();
-        let real = identity(&child);
+        let real = sleeper();
         let impostors = [
             ProcessIdentity {
                 start_time: real.start_time - 1,
@@ -87,8 +86,8 @@ mod t1 {
             assert_eq!(old.exited().await.expect("no wait"), None);
         }
         assert!(real.is_alive().expect("readable"));
-        child.kill().expect("killed");
-        child.wait().expect("reaped");
+        real.kill(Signal::KILL).expect("killed");
+        real.exited().await.expect("reaped");
     }
 
     #[tokio::test]

@@ -82,7 +82,7 @@ impl Vmm for Qemu {
                 source,
             })?;
             // The end is what matters: it is told even if the log is lost.
-            let log_tail = log_tail(&paths.vmm_log(), 0).unwrap_or_default();
+            let log_tail = log_tail(&paths.vmm_log()).unwrap_or_default();
             Ok(ExitReport { status, log_tail })
         })
     }

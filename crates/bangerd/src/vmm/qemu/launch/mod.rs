@@ -100,7 +100,7 @@ async fn until_running(
 async fn ended(started: &Started, machine: &Machine) -> io::Result<ExitReport> {
     Ok(ExitReport {
         status: started.ended().await?,
-        log_tail: log_tail(&machine.paths.vmm_log(), started.log_begins_at())?,
+        log_tail: log_tail(&machine.paths.vmm_log())?,
     })
 }
 

@@ -3,10 +3,10 @@
 use crate::layout::SandboxPaths;
 use crate::vmm::VmmError;
 use crate::vmm::console::trim;
-use crate::vmm::process::{Ended, open_pidfd, wait};
+use crate::vmm::process::{Ended, START_MARK, open_pidfd, wait};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -20,7 +20,6 @@ pub(super) struct Started {
     pid: u32,
     /// None once the process is let go.
     pidfd: Option<OwnedFd>,
-    log_begins_at: u64,
     sockets: [PathBuf; 2],
 }
 
@@ -29,7 +28,7 @@ impl Started {
     pub(super) fn spawn(mut command: Command, paths: &SandboxPaths) -> Result<Self, VmmError> {
         let failed = |doing: String| move |source| VmmError::Process { doing, source };
         let log = paths.vmm_log();
-        let (output, errors, log_begins_at) =
+        let (output, errors) =
             open_log(paths).map_err(failed(format!("open the log {}", log.display())))?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let program = command.get_program().to_owned();
@@ -42,7 +41,6 @@ impl Started {
             Ok(pidfd) => Ok(Self {
                 pid,
                 pidfd: Some(pidfd),
-                log_begins_at,
                 sockets: [paths.vmm_socket(), paths.agent_socket()],
             }),
             Err(source) => {
@@ -56,11 +54,6 @@ impl Started {
 
     pub(super) const fn pid(&self) -> u32 {
         self.pid
-    }
-
-    /// Where in the log this process begins.
-    pub(super) const fn log_begins_at(&self) -> u64 {
-        self.log_begins_at
     }
 
     /// Waits until the process has ended, and reaps it.
@@ -116,11 +109,11 @@ fn remove(sockets: &[PathBuf]) {
     }
 }
 
-fn open_log(paths: &SandboxPaths) -> io::Result<(File, File, u64)> {
+fn open_log(paths: &SandboxPaths) -> io::Result<(File, File)> {
     let path = paths.vmm_log();
     trim(&path, VMM_LOG_LIMIT)?;
     let mut options = OpenOptions::new();
-    let log = options.create(true).append(true).mode(0o600).open(path)?;
-    let length = log.metadata()?.len();
-    Ok((log.try_clone()?, log, length))
+    let mut log = options.create(true).append(true).mode(0o600).open(path)?;
+    writeln!(log, "{START_MARK}")?;
+    Ok((log.try_clone()?, log))
 }

@@ -20,7 +20,8 @@ mod t1 {
     }
 
     impl World {
-        /// `$0` is the directory; the shell's pid goes to the file `pid` there.
+        /// `$0` is the directory; the shell's pid goes to the file `pid` there. Scripts keep to what
+        /// is built into the shell: killing it would not end a child of its own.
         fn with(script: &str) -> Self {
             let directory = tempfile::tempdir().expect("temporary directory");
             let root = directory.path();
@@ -167,7 +168,7 @@ mod t1 {
     #[tokio::test]
     async fn a_process_that_never_answers_is_killed_and_reaped_at_the_limit() {
         let mut world =
-            World::with("touch \"$0/run/qmp.sock\" \"$0/run/agent.sock\"; exec sleep 600");
+            World::with(": > \"$0/run/qmp.sock\"; : > \"$0/run/agent.sock\"; exec sleep 600");
         world.qemu.launch_limit = Duration::from_millis(300);
         let error = world.launch().await.expect_err("too late");
         assert_eq!(error.fault().code, FaultCode::TimedOut);
@@ -189,7 +190,7 @@ mod t1 {
 
     #[tokio::test]
     async fn a_cancelled_launch_leaves_neither_process_nor_zombie_nor_socket() {
-        let world = World::with("touch \"$0/run/agent.sock\"; exec sleep 600");
+        let world = World::with(": > \"$0/run/agent.sock\"; exec sleep 600");
         let pid = tokio::select! {
             _ = world.launch() => panic!("it cannot end by itself"),
             pid = world.pid() => pid,
@@ -254,7 +255,7 @@ mod t1 {
                 machine.paths.runtime = machine.kernel.clone();
             }),
             ("state directory", |machine| {
-                machine.paths.state.push("none")
+                machine.paths.state.push("none");
             }),
             ("more than 107 bytes", |machine| {
                 machine.paths.runtime = machine.paths.runtime.join("x".repeat(100));
