@@ -149,7 +149,7 @@ impl VmmError {
 /// What QEMU says when the host is at fault, with the kind of fault and what helps. Only the words
 /// of its log tell these apart: its exit status is always 1.
 fn cause(log: &str) -> Option<(FaultCode, &'static str)> {
-    const CAUSES: [(&str, FaultCode, &str); 6] = [
+    const CAUSES: [(&str, FaultCode, &str); 7] = [
         (
             "Failed to get \"write\" lock",
             FaultCode::Conflict,
@@ -174,6 +174,11 @@ fn cause(log: &str) -> Option<(FaultCode, &'static str)> {
             "Cannot allocate memory",
             FaultCode::Unavailable,
             "give the machine less memory, or stop another one",
+        ),
+        (
+            "-sandbox support is not enabled",
+            FaultCode::Unavailable,
+            "this qemu cannot confine itself: name one built with seccomp in BANGER_QEMU",
         ),
         (
             "is not compiled into this",

@@ -67,8 +67,11 @@ impl fmt::Display for ExitReport {
             Some(status) => write!(f, "{status}")?,
             None => f.write_str("ended")?,
         }
-        match self.log_tail.lines().next_back() {
-            Some(last) => write!(f, ": {last}"),
+        // Programs put their name before an error, as in `qemu: no room`; a hint may follow it.
+        let mut lines = self.log_tail.lines().rev();
+        let error = lines.clone().find(|line| line.contains(": "));
+        match error.or_else(|| lines.next()) {
+            Some(line) => write!(f, ": {line}"),
             None => Ok(()),
         }
     }
@@ -112,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_says_how_and_ends_with_the_last_line_of_the_log() {
+    fn a_report_says_how_and_ends_with_the_last_error_of_the_log() {
         let report = |status, tail: &str| {
             ExitReport {
                 status,
@@ -125,6 +128,9 @@ mod tests {
             report(Some(Ended::Exited(1)), log),
             "exited with status 1: qemu: no room"
         );
+        let hint = format!("{log}\nIs it full?");
+        let with_hint = report(Some(Ended::Exited(1)), &hint);
+        assert_eq!(with_hint, "exited with status 1: qemu: no room");
         assert_eq!(report(Some(Ended::Killed(9)), ""), "was killed by SIGKILL");
         assert_eq!(
             report(Some(Ended::Killed(40)), ""),

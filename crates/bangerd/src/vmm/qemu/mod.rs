@@ -1,7 +1,7 @@
 //! QEMU: one process per guest, driven over its control socket (QMP).
 //!
 //! [`survey`] looks at what is there, [`args`] is the pure plan, [`launch`] acts. No failure was
-//! seen in some three hundred emulated boots of the machine that [`args`] describes.
+//! seen in some two hundred emulated boots of the machine that [`args`] describes.
 
 pub mod args;
 mod launch;
