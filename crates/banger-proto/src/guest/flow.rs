@@ -172,6 +172,12 @@ impl Outbox {
         self.credit(from, from)
     }
 
+    /// Bytes that were produced and not yet sent in the present connection.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.produced().saturating_sub(self.sent)
+    }
+
     /// All bytes that were ever produced.
     #[must_use]
     pub fn produced(&self) -> u64 {

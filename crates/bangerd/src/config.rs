@@ -1,0 +1,202 @@
+//! The owner's configuration file: `config.toml`. Every key is optional; an unknown one is refused,
+//! so that a typing mistake never passes for a setting.
+
+use banger_model::defaults::Configured;
+use banger_model::{ArtifactName, DiskSize, MemorySize, VcpuCount};
+use banger_proto::fault::{Fault, FaultCode};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Which accelerator QEMU uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AcceleratorChoice {
+    /// What a probe boot says.
+    #[default]
+    Auto,
+    /// KVM, without a probe.
+    Kvm,
+    /// Emulation.
+    Tcg,
+}
+
+/// What the file may say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    log_level: Option<String>,
+    default_image: Option<ArtifactName>,
+    default_kernel: Option<ArtifactName>,
+    qemu: Option<PathBuf>,
+    agent: Option<PathBuf>,
+    accelerator: AcceleratorChoice,
+    idle_exit_seconds: Option<u64>,
+    start_limit_seconds: Option<u64>,
+    vm_defaults: VmDefaultsTable,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct VmDefaultsTable {
+    vcpu: Option<u32>,
+    memory: Option<String>,
+    disk_size: Option<String>,
+    system_disk_size: Option<String>,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// A filter for the daemon's log (`info`, `debug`, `bangerd::guest=trace`).
+    pub log_level: String,
+    /// The image of a request that names none, and whether the file says so.
+    pub default_image: (ArtifactName, bool),
+    /// The kernel of a request that names none, and whether the file says so.
+    pub default_kernel: (ArtifactName, bool),
+    /// The QEMU program, when it is not to be looked for on `PATH`.
+    pub qemu: Option<PathBuf>,
+    /// The static agent, when it is not beside the daemon.
+    pub agent: Option<PathBuf>,
+    /// Which accelerator QEMU uses.
+    pub accelerator: AcceleratorChoice,
+    /// A daemon that has had nothing to do for so long leaves.
+    pub idle_exit: Duration,
+    /// How long a guest may take until its agent answers.
+    pub start_limit: Duration,
+    /// Values for what a request leaves open.
+    pub vm_defaults: Configured,
+}
+
+/// The name of the image and of the kernel that banger makes itself.
+pub const BUILTIN_IMAGE: &str = "debian";
+/// See [`BUILTIN_IMAGE`].
+pub const BUILTIN_KERNEL: &str = "default";
+
+const IDLE_EXIT: Duration = Duration::from_secs(600);
+/// An emulated boot takes two seconds alone; eight at once on two busy cores stay under a quarter.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+impl Config {
+    /// Reads the file; one that is not there is an empty one.
+    ///
+    /// # Errors
+    /// A fault that names the file and the line, for anything that cannot be read or is not known.
+    pub fn load(path: &Path) -> Result<Self, Fault> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(bad(path, &error));
+            }
+        };
+        Self::parse(&text).map_err(|error| bad(path, &error))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let named = |given: Option<ArtifactName>, builtin: &str| match given {
+            Some(name) => Ok((name, true)),
+            None => builtin
+                .parse()
+                .map(|name| (name, false))
+                .map_err(|e| format!("{e}")),
+        };
+        for path in [&file.qemu, &file.agent].into_iter().flatten() {
+            if !path.is_absolute() {
+                return Err(format!("{} is not an absolute path", path.display()));
+            }
+        }
+        let table = &file.vm_defaults;
+        Ok(Self {
+            log_level: file.log_level.unwrap_or_else(|| "info".into()),
+            default_image: named(file.default_image, BUILTIN_IMAGE)?,
+            default_kernel: named(file.default_kernel, BUILTIN_KERNEL)?,
+            qemu: file.qemu,
+            agent: file.agent,
+            accelerator: file.accelerator,
+            idle_exit: file
+                .idle_exit_seconds
+                .map_or(IDLE_EXIT, Duration::from_secs),
+            start_limit: file
+                .start_limit_seconds
+                .map_or(START_LIMIT, Duration::from_secs),
+            vm_defaults: Configured {
+                vcpu: table
+                    .vcpu
+                    .map(VcpuCount::try_from)
+                    .transpose()
+                    .map_err(in_table("vcpu"))?,
+                memory: parsed::<MemorySize>(table.memory.as_deref(), "memory")?,
+                work_disk: parsed::<DiskSize>(table.disk_size.as_deref(), "disk_size")?,
+                system_disk: parsed::<DiskSize>(
+                    table.system_disk_size.as_deref(),
+                    "system_disk_size",
+                )?,
+            },
+        })
+    }
+}
+
+fn parsed<T: std::str::FromStr<Err = banger_model::size::BadSize>>(
+    text: Option<&str>,
+    key: &'static str,
+) -> Result<Option<T>, String> {
+    text.map(str::parse).transpose().map_err(in_table(key))
+}
+
+fn in_table(key: &'static str) -> impl Fn(banger_model::size::BadSize) -> String {
+    move |error| format!("vm_defaults.{key}: {error}")
+}
+
+fn bad(path: &Path, error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(
+        FaultCode::BadRequest,
+        format!("cannot use {}: {error}", path.display()),
+    )
+    .with_remedy("correct the file, or move it away to go on with defaults")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_gives_what_is_built_in() {
+        let config = Config::parse("").expect("empty");
+        assert_eq!(config.default_image.0.as_str(), "debian");
+        assert!(!config.default_image.1);
+        assert_eq!(config.idle_exit, IDLE_EXIT);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let config = Config::parse(
+            "log_level = 'debug'\ndefault_image = 'mine'\nqemu = '/opt/qemu'\nagent = '/opt/agent'\n\
+             default_kernel = 'k'\naccelerator = 'tcg'\nidle_exit_seconds = 5\nstart_limit_seconds = 9\n\
+             [vm_defaults]\nvcpu = 2\nmemory = '2GiB'\ndisk_size = '10G'\nsystem_disk_size = '1G'\n",
+        )
+        .expect("valid");
+        assert_eq!(config.default_image, ("mine".parse().expect("name"), true));
+        assert_eq!(config.accelerator, AcceleratorChoice::Tcg);
+        assert_eq!(config.start_limit, Duration::from_secs(9));
+        assert_eq!(config.vm_defaults.memory.map(MemorySize::mib), Some(2048));
+        assert_eq!(config.vm_defaults.vcpu.map(VcpuCount::get), Some(2));
+    }
+
+    #[test]
+    fn what_is_unknown_relative_or_out_of_range_is_refused_by_name() {
+        for (text, why) in [
+            ("qemo = '/x'", "qemo"),
+            ("qemu = 'x'", "absolute"),
+            ("[vm_defaults]\nvcpu = 0", "vm_defaults.vcpu"),
+            ("[vm_defaults]\nmemory = 'lots'", "vm_defaults.memory"),
+            ("default_image = '../x'", "'/'"),
+            ("accelerator = 'hvf'", "hvf"),
+            ("= 1", "line 1"),
+        ] {
+            let error = Config::parse(text).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The host as the daemon sees it: processors, memory, room on a file system, time, randomness.
+
+use banger_model::defaults::HostSize;
+use banger_proto::guest::hello::UnixTime;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Processors that this process may use and physical memory; 0 where it cannot be found out.
+#[must_use]
+pub fn size() -> HostSize {
+    let processors = std::thread::available_parallelism()
+        .ok()
+        .and_then(|count| u32::try_from(count.get()).ok())
+        .unwrap_or(0);
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    HostSize {
+        processors,
+        memory_mib: memory_total_kib(&meminfo).unwrap_or(0) / 1024,
+    }
+}
+
+/// The `MemTotal` line of `/proc/meminfo` (proc_meminfo(5)).
+fn memory_total_kib(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
+/// Bytes of the file system at `path` that an ordinary user may still write and that it has in
+/// all, or `None` when the path is not there.
+#[must_use]
+pub fn room(path: &Path) -> Option<Room> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    Some(Room {
+        free: found.f_bavail.saturating_mul(found.f_frsize),
+        total: found.f_blocks.saturating_mul(found.f_frsize),
+    })
+}
+
+/// Room on a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// What may still be written.
+    pub free: u64,
+    /// All that there is.
+    pub total: u64,
+}
+
+/// Now.
+#[must_use]
+pub fn now() -> UnixTime {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixTime {
+        seconds: since.as_secs(),
+        nanoseconds: since.subsec_nanos(),
+    }
+}
+
+/// Random bytes from the kernel.
+///
+/// # Errors
+/// When the kernel gives none, which Linux does only without `getrandom(2)`.
+pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes)
+}
+
+/// Resident memory of this process in KiB, from `/proc/self/statm` (proc_pid_statm(5)).
+#[must_use]
+pub fn own_memory_kib() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
+        .unwrap_or(0);
+    pages * (rustix::param::page_size() as u64 / 1024)
+}
+
+/// Bytes that a sparse file really takes; 0 when it is not there.
+#[must_use]
+pub fn used(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    // st_blocks counts 512 bytes whatever the file system's blocks are (stat(3type)).
+    std::fs::metadata(path).map_or(0, |found| found.blocks() * 512)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_line_is_found_and_anything_else_is_unknown() {
+        assert_eq!(
+            memory_total_kib("MemTotal:       16384 kB\nMemFree: 1 kB\n"),
+            Some(16384)
+        );
+        assert_eq!(memory_total_kib("MemTotal: lots\n"), None);
+        assert_eq!(memory_total_kib(""), None);
+    }
+}

@@ -1,0 +1,307 @@
+//! Long operations: begun, followed, gone on with when nobody follows.
+//!
+//! An operation keeps what it told, so that whoever follows it late hears it from the beginning.
+//! Amounts follow each other fast: only the newest is kept.
+
+use crate::host;
+use crate::progress::{Progress, Told};
+use banger_proto::fault::Fault;
+use banger_proto::owner::operation::Event;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// An operation's id: `op-` and six characters. It stands in every log line and error of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OpId(String);
+
+impl OpId {
+    /// A new id. 36⁶ of them: enough to find one in a log.
+    #[must_use]
+    pub fn new() -> Self {
+        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        let random: [u8; 6] = host::random().unwrap_or_default();
+        let digit = |byte: u8| {
+            DIGITS
+                .get(usize::from(byte) % 36)
+                .copied()
+                .map_or('0', char::from)
+        };
+        Self(format!(
+            "op-{}",
+            random.into_iter().map(digit).collect::<String>()
+        ))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for OpId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Display for OpId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Story {
+    events: Vec<Event>,
+    /// Counts changes of the last event, when that is an amount.
+    revision: u64,
+}
+
+/// One operation: its id and what it has told so far.
+#[derive(Debug)]
+pub struct Operation {
+    id: OpId,
+    story: Mutex<Story>,
+    told: Notify,
+}
+
+/// Where a follower is in an operation's story.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Place {
+    index: usize,
+    revision: u64,
+}
+
+impl Operation {
+    fn new() -> Self {
+        let id = OpId::new();
+        let accepted = Event::Accepted { op: id.to_string() };
+        let story = Story {
+            events: vec![accepted],
+            revision: 0,
+        };
+        Self {
+            id,
+            story: Mutex::new(story),
+            told: Notify::new(),
+        }
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> &OpId {
+        &self.id
+    }
+
+    fn tell(&self, event: Event) {
+        let mut story = self.story.lock().unwrap_or_else(PoisonError::into_inner);
+        story.revision += 1;
+        match (story.events.last_mut(), &event) {
+            (Some(last @ Event::Amount { .. }), Event::Amount { .. }) => *last = event,
+            _ => story.events.push(event),
+        }
+        drop(story);
+        self.told.notify_waiters();
+    }
+
+    /// The next thing that it told, from a place that moves on; waits until there is one. `None`
+    /// after the last.
+    pub async fn next(&self, place: &mut Place) -> Option<Event> {
+        loop {
+            let changed = self.told.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let story = self.story.lock().unwrap_or_else(PoisonError::into_inner);
+                if place
+                    .index
+                    .checked_sub(1)
+                    .and_then(|i| story.events.get(i))
+                    .is_some_and(Event::is_last)
+                {
+                    return None;
+                }
+                if let Some(event) = story.events.get(place.index) {
+                    *place = Place {
+                        index: place.index + 1,
+                        revision: story.revision,
+                    };
+                    return Some(event.clone());
+                }
+                if let Some(newer @ Event::Amount { .. }) = story.events.last()
+                    && place.revision < story.revision
+                {
+                    place.revision = story.revision;
+                    return Some(newer.clone());
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+/// The operations that go on.
+#[derive(Debug, Clone, Default)]
+pub struct Operations(Arc<Mutex<HashMap<OpId, Arc<Operation>>>>);
+
+impl Operations {
+    /// How many go on.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Begins an operation: `work` runs in a task of its own, whoever follows it.
+    pub fn begin<F, W>(&self, work: W) -> Arc<Operation>
+    where
+        W: FnOnce(OpId, Progress) -> F + Send + 'static,
+        F: Future<Output = Result<serde_json::Value, Fault>> + Send + 'static,
+    {
+        let operation = Arc::new(Operation::new());
+        let id = operation.id.clone();
+        self.lock().insert(id.clone(), Arc::clone(&operation));
+        let teller = Arc::clone(&operation);
+        let progress = Progress::to(move |told| {
+            teller.tell(match told {
+                Told::Stage(text) => Event::Stage { text },
+                Told::Amount { done, total } => Event::Amount { done, total },
+                Told::Note(text) => Event::Note { text },
+            });
+        });
+        let running = Running {
+            operations: self.clone(),
+            operation: Arc::clone(&operation),
+            done: false,
+        };
+        let future = work(id, progress);
+        tokio::spawn(running.finish_after(future));
+        operation
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OpId, Arc<Operation>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sees to it that an operation always gets a last event, even when its work panics.
+struct Running {
+    operations: Operations,
+    operation: Arc<Operation>,
+    done: bool,
+}
+
+impl Running {
+    async fn finish_after<F>(mut self, work: F)
+    where
+        F: Future<Output = Result<serde_json::Value, Fault>>,
+    {
+        let outcome = work.await;
+        let id = self.operation.id.clone();
+        self.finish(match outcome {
+            Ok(result) => {
+                tracing::info!(op = %id, "operation completed");
+                Event::Done { result }
+            }
+            Err(fault) => {
+                tracing::warn!(op = %id, code = ?fault.code, "operation failed: {fault}");
+                Event::Failed {
+                    fault: fault.with_op(id),
+                }
+            }
+        });
+    }
+
+    fn finish(&mut self, last: Event) {
+        self.done = true;
+        self.operation.tell(last);
+        self.operations.lock().remove(&self.operation.id);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.done {
+            let fault = Fault::new(
+                banger_proto::fault::FaultCode::Failed,
+                "the operation broke off: an error in banger itself, or the daemon is leaving",
+            );
+            let id = self.operation.id.clone();
+            self.finish(Event::Failed {
+                fault: fault.with_op(id),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use banger_proto::fault::FaultCode;
+
+    async fn all(operation: &Operation) -> Vec<String> {
+        let mut place = Place::default();
+        let mut told = Vec::new();
+        while let Some(event) = operation.next(&mut place).await {
+            told.push(match event {
+                Event::Accepted { .. } => "accepted".into(),
+                Event::Stage { text } | Event::Note { text } => text,
+                Event::Amount { done, .. } => done.to_string(),
+                Event::Done { .. } => "done".into(),
+                Event::Failed { fault } => fault.message,
+            });
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn a_late_follower_hears_the_story_from_the_beginning() {
+        let operations = Operations::default();
+        let operation = operations.begin(|_, progress| async move {
+            progress.stage("one");
+            for done in 0..1000 {
+                progress.amount(done, 1000);
+            }
+            progress.stage("two");
+            Ok(serde_json::Value::Null)
+        });
+        assert_eq!(
+            all(&operation).await,
+            ["accepted", "one", "999", "two", "done"]
+        );
+        assert_eq!(
+            all(&operation).await,
+            ["accepted", "one", "999", "two", "done"]
+        );
+        assert_eq!(operations.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_the_operations_id() {
+        let operation = Operations::default()
+            .begin(|_, _| async { Err(Fault::new(FaultCode::Failed, "no room")) });
+        let mut place = Place::default();
+        operation.next(&mut place).await;
+        let Some(Event::Failed { fault }) = operation.next(&mut place).await else {
+            panic!("not failed")
+        };
+        assert_eq!(fault.op.as_deref(), Some(operation.id().as_str()));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_last_event_too() {
+        let operation = Operations::default().begin(|_, _| async { panic!("on purpose") });
+        let told = all(&operation).await;
+        assert!(
+            told.last().is_some_and(|last| last.contains("broke off")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn an_id_is_short_and_readable() {
+        let id = OpId::new().to_string();
+        assert_eq!(id.len(), 9);
+        assert!(id.starts_with("op-"));
+    }
+}

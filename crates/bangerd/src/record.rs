@@ -1,0 +1,54 @@
+//! What is remembered of a sandbox.
+
+use crate::vmm::process::ProcessIdentity;
+use banger_model::{SandboxId, SandboxName, SandboxState, Spec};
+use std::time::Duration;
+
+/// The record of one sandbox: intent before the first step, outcome after the last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its id.
+    pub id: SandboxId,
+    /// Its name.
+    pub name: SandboxName,
+    /// Where it is in its life.
+    pub state: SandboxState,
+    /// Why it is not running, when that was not asked for; or what an undo left behind.
+    pub reason: Option<String>,
+    /// Seconds since 1970.
+    pub created_at: u64,
+    /// What was asked for.
+    pub spec: Spec,
+    /// The present or last run.
+    pub run: Option<Run>,
+}
+
+/// One run: from a start to the end of its VMM.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The VMM; recorded as soon as it is there.
+    pub process: ProcessIdentity,
+    /// `qemu-kvm` or `qemu-tcg`.
+    pub backend: String,
+    /// Seconds since 1970.
+    pub started_at: u64,
+    /// What the start took; zero until known.
+    pub times: Times,
+    /// The guest's kernel release; empty until known.
+    pub kernel_release: String,
+    /// Whether the image's init runs as PID 1.
+    pub init_started: bool,
+}
+
+/// The meanings of "started", since the start was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// The VMM answers on its control socket.
+    pub vmm_up: Duration,
+    /// The VMM says that the guest's processors run.
+    pub guest_running: Duration,
+    /// The agent has answered and the guest is configured.
+    pub agent_answered: Duration,
+    /// The guest's init has settled, where that was waited for.
+    pub init_settled: Option<Duration>,
+}

@@ -1,0 +1,246 @@
+//! The stored form of a record. It may only grow, with defaults for what older rows lack.
+
+use super::StoreError;
+use crate::record::{Record, Run, Times};
+use crate::vmm::process::ProcessIdentity;
+use banger_model::spec::{Init, Source, Sourced, Spec};
+use rusqlite::{Connection, named_params};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One row of `sandboxes`.
+pub(super) struct Row {
+    id: String,
+    name: String,
+    state: String,
+    reason: Option<String>,
+    created_at: i64,
+    spec: String,
+    run: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Valued<T> {
+    value: T,
+    source: Source,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSpec {
+    image: Valued<String>,
+    kernel: Valued<String>,
+    vcpu: Valued<u32>,
+    memory_mib: Valued<u64>,
+    work_disk_mib: Valued<u64>,
+    system_disk_mib: Valued<u64>,
+    nat: bool,
+    init: Init,
+    ephemeral: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRun {
+    pid: u32,
+    start_time: u64,
+    executable: PathBuf,
+    boot_id: String,
+    backend: String,
+    started_at: u64,
+    vmm_up_us: u64,
+    guest_running_us: u64,
+    agent_answered_us: u64,
+    init_settled_us: Option<u64>,
+    kernel_release: String,
+    init_started: bool,
+}
+
+fn valued<T: Clone, N: From<T>>(from: &Sourced<T>) -> Valued<N> {
+    Valued {
+        value: from.value.clone().into(),
+        source: from.source,
+    }
+}
+
+impl From<&Spec> for StoredSpec {
+    fn from(spec: &Spec) -> Self {
+        Self {
+            image: valued(&spec.image),
+            kernel: valued(&spec.kernel),
+            vcpu: valued(&spec.vcpu),
+            memory_mib: valued(&spec.memory),
+            work_disk_mib: valued(&spec.work_disk),
+            system_disk_mib: valued(&spec.system_disk),
+            nat: spec.nat,
+            init: spec.init,
+            ephemeral: spec.ephemeral,
+        }
+    }
+}
+
+fn sourced<T, N>(from: Valued<N>) -> Result<Sourced<T>, String>
+where
+    T: TryFrom<N>,
+    T::Error: std::fmt::Display,
+{
+    let value = T::try_from(from.value).map_err(|error| error.to_string())?;
+    Ok(Sourced::new(value, from.source))
+}
+
+impl TryFrom<StoredSpec> for Spec {
+    type Error = String;
+    fn try_from(stored: StoredSpec) -> Result<Self, String> {
+        Ok(Self {
+            image: sourced(stored.image)?,
+            kernel: sourced(stored.kernel)?,
+            vcpu: sourced(stored.vcpu)?,
+            memory: sourced(stored.memory_mib)?,
+            work_disk: sourced(stored.work_disk_mib)?,
+            system_disk: sourced(stored.system_disk_mib)?,
+            nat: stored.nat,
+            init: stored.init,
+            ephemeral: stored.ephemeral,
+        })
+    }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl From<&Run> for StoredRun {
+    fn from(run: &Run) -> Self {
+        Self {
+            pid: run.process.pid,
+            start_time: run.process.start_time,
+            executable: run.process.executable.clone(),
+            boot_id: run.process.boot_id.clone(),
+            backend: run.backend.clone(),
+            started_at: run.started_at,
+            vmm_up_us: microseconds(run.times.vmm_up),
+            guest_running_us: microseconds(run.times.guest_running),
+            agent_answered_us: microseconds(run.times.agent_answered),
+            init_settled_us: run.times.init_settled.map(microseconds),
+            kernel_release: run.kernel_release.clone(),
+            init_started: run.init_started,
+        }
+    }
+}
+
+impl From<StoredRun> for Run {
+    fn from(stored: StoredRun) -> Self {
+        Self {
+            process: ProcessIdentity {
+                pid: stored.pid,
+                start_time: stored.start_time,
+                executable: stored.executable,
+                boot_id: stored.boot_id,
+            },
+            backend: stored.backend,
+            started_at: stored.started_at,
+            times: Times {
+                vmm_up: Duration::from_micros(stored.vmm_up_us),
+                guest_running: Duration::from_micros(stored.guest_running_us),
+                agent_answered: Duration::from_micros(stored.agent_answered_us),
+                init_settled: stored.init_settled_us.map(Duration::from_micros),
+            },
+            kernel_release: stored.kernel_release,
+            init_started: stored.init_started,
+        }
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "plain structs of strings and numbers always have a JSON form"
+)]
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("a JSON form")
+}
+
+impl From<&Record> for Row {
+    fn from(record: &Record) -> Self {
+        Self {
+            id: record.id.to_string(),
+            name: record.name.to_string(),
+            state: record.state.word().to_owned(),
+            reason: record.reason.clone(),
+            created_at: i64::try_from(record.created_at).unwrap_or(i64::MAX),
+            spec: json(&StoredSpec::from(&record.spec)),
+            run: record.run.as_ref().map(|run| json(&StoredRun::from(run))),
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn write(&self, connection: &Connection) -> Result<(), StoreError> {
+        connection
+            .prepare(
+                "INSERT INTO sandboxes (id, name, state, reason, created_at, spec, run)
+                 VALUES (:id, :name, :state, :reason, :created_at, :spec, :run)
+                 ON CONFLICT (id) DO UPDATE SET
+                    name = :name, state = :state, reason = :reason, spec = :spec, run = :run",
+            )?
+            .execute(named_params! {
+                ":id": self.id, ":name": self.name, ":state": self.state, ":reason": self.reason,
+                ":created_at": self.created_at, ":spec": self.spec, ":run": self.run,
+            })?;
+        Ok(())
+    }
+
+    fn read(self) -> Result<Record, StoreError> {
+        let bad = |why: String| StoreError::Row {
+            id: self.id.clone(),
+            why,
+        };
+        let spec: StoredSpec = parsed(&self.spec).map_err(bad)?;
+        let run = self
+            .run
+            .as_deref()
+            .map(parsed::<StoredRun>)
+            .transpose()
+            .map_err(bad)?;
+        Ok(Record {
+            id: self.id.parse().map_err(|error| bad(format!("{error}")))?,
+            name: self.name.parse().map_err(|error| bad(format!("{error}")))?,
+            state: self.state.parse().map_err(bad)?,
+            reason: self.reason.clone(),
+            created_at: u64::try_from(self.created_at).unwrap_or(0),
+            spec: spec.try_into().map_err(bad)?,
+            run: run.map(Run::from),
+        })
+    }
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// All rows; what cannot be read is told apart, so that one bad row hides no other sandbox.
+pub(super) fn read_all(
+    connection: &Connection,
+) -> Result<(Vec<Record>, Vec<StoreError>), StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT id, name, state, reason, created_at, spec, run FROM sandboxes ORDER BY created_at, name",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(Row {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            state: row.get(2)?,
+            reason: row.get(3)?,
+            created_at: row.get(4)?,
+            spec: row.get(5)?,
+            run: row.get(6)?,
+        })
+    })?;
+    let mut good = Vec::new();
+    let mut bad = Vec::new();
+    for row in rows {
+        match row?.read() {
+            Ok(record) => good.push(record),
+            Err(error) => bad.push(error),
+        }
+    }
+    Ok((good, bad))
+}

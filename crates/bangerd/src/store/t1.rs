@@ -1,0 +1,136 @@
+use super::*;
+use crate::record::{Run, Times};
+use crate::vmm::process::ProcessIdentity;
+use banger_model::SandboxState;
+use banger_model::spec::{Init, Source, Sourced, Spec};
+use std::time::Duration;
+
+fn record(first: u8, name: &str) -> Record {
+    let mut id = [0; 16];
+    id[0] = first;
+    let spec = Spec {
+        image: Sourced::new("debian".parse().expect("name"), Source::Builtin),
+        kernel: Sourced::new("default".parse().expect("name"), Source::Config),
+        vcpu: Sourced::new(2.try_into().expect("count"), Source::Request),
+        memory: Sourced::new(512.try_into().expect("size"), Source::Host),
+        work_disk: Sourced::new(8192.try_into().expect("size"), Source::Builtin),
+        system_disk: Sourced::new(8192.try_into().expect("size"), Source::Builtin),
+        nat: true,
+        init: Init::None,
+        ephemeral: true,
+    };
+    Record {
+        id: SandboxId::from_random(id),
+        name: name.parse().expect("name"),
+        state: SandboxState::Created,
+        reason: None,
+        created_at: 7,
+        spec,
+        run: None,
+    }
+}
+
+fn run() -> Run {
+    Run {
+        process: ProcessIdentity {
+            pid: 12,
+            start_time: 34,
+            executable: "/usr/bin/qemu".into(),
+            boot_id: "b".into(),
+        },
+        backend: "qemu-tcg".into(),
+        started_at: 8,
+        times: Times {
+            vmm_up: Duration::from_millis(3),
+            ..Times::default()
+        },
+        kernel_release: "6.1".into(),
+        init_started: true,
+    }
+}
+
+#[tokio::test]
+async fn a_record_reads_back_after_the_store_was_closed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let mut web = record(1, "web");
+    let store = Store::open(&path).expect("new");
+    store.put(&web).await.expect("written");
+    web.state = SandboxState::Running;
+    web.reason = Some("x".into());
+    web.run = Some(run());
+    store.put(&web).await.expect("written again");
+    store.put(&record(2, "db")).await.expect("written");
+    store.remove(record(2, "db").id).await.expect("removed");
+    drop(store);
+    let (all, bad) = Store::open(&path).expect("old").all().await.expect("read");
+    assert_eq!(all, [web]);
+    assert!(bad.is_empty());
+}
+
+#[tokio::test]
+async fn a_name_is_taken_only_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&directory.path().join("state.db")).expect("new");
+    store.put(&record(1, "web")).await.expect("written");
+    assert!(matches!(
+        store.put(&record(2, "web")).await,
+        Err(StoreError::Statement(_))
+    ));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_its_bytes_stay() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    std::fs::write(&path, vec![7; 8192]).expect("written");
+    let fault: Fault = Store::open(&path).expect_err("no database").into();
+    assert!(
+        fault
+            .remedy
+            .is_some_and(|text| text.contains("nothing was changed"))
+    );
+    assert_eq!(std::fs::read(&path).expect("there"), vec![7; 8192]);
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_and_stays() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    drop(Store::open(&path).expect("new"));
+    let connection = Connection::open(&path).expect("a database");
+    connection
+        .pragma_update(None, "user_version", 999)
+        .expect("set");
+    drop(connection);
+    assert!(matches!(Store::open(&path), Err(StoreError::Schema { .. })));
+    let connection = Connection::open(&path).expect("a database");
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |r| r.get(0))
+        .expect("read");
+    assert_eq!(version, 999);
+}
+
+#[tokio::test]
+async fn one_row_that_cannot_be_read_hides_no_other() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let store = Store::open(&path).expect("new");
+    store.put(&record(1, "web")).await.expect("written");
+    store.put(&record(2, "db")).await.expect("written");
+    let connection = Connection::open(&path).expect("a database");
+    connection
+        .execute("UPDATE sandboxes SET spec = '{}' WHERE name = 'db'", [])
+        .expect("damaged");
+    let (all, bad) = store.all().await.expect("read");
+    assert_eq!(all, [record(1, "web")]);
+    assert_eq!(bad.len(), 1);
+    assert!(bad[0].to_string().contains("image"), "{}", bad[0]);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_a_clear_fault() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let error = Store::open(&directory.path().join("no/state.db")).expect_err("no directory");
+    assert!(matches!(error, StoreError::Open { .. }));
+}
