@@ -1,0 +1,152 @@
+//! `build`: the three binaries, side by side.
+
+use crate::command::{self, Failure, Outcome};
+use crate::{elf, workspace};
+use std::path::{Path, PathBuf};
+
+/// The text of `--help`.
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask build [--release | --dev]
+
+Builds banger and bangerd, and beside them the guest's static agent (small, profile `agent`).
+The daemon finds the agent next to itself.
+
+  --release   optimised binaries in target/release (the default)
+  --dev       quickly built ones in target/debug
+";
+
+/// How the host's two binaries are built; the agent always has its own profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// `target/release`.
+    Release,
+    /// `target/debug`.
+    Dev,
+}
+
+impl Profile {
+    fn directory(self) -> PathBuf {
+        workspace::target().join(match self {
+            Self::Release => "release",
+            Self::Dev => "debug",
+        })
+    }
+}
+
+/// The binaries that make up a banger, in one directory.
+pub(crate) const BINARIES: [&str; 3] = ["banger", "bangerd", "banger-agent"];
+
+/// Runs the command.
+pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
+    let mut profile = Profile::Release;
+    for argument in arguments {
+        match argument.as_str() {
+            "--release" => profile = Profile::Release,
+            "--dev" => profile = Profile::Dev,
+            other => return Err(command::unknown_argument(other)),
+        }
+    }
+    let directory = build(profile)?;
+    report(&directory)
+}
+
+/// Builds all three and gives the directory that holds them.
+pub(crate) fn build(profile: Profile) -> Outcome<PathBuf> {
+    let mut host = workspace::cargo();
+    host.args(["build", "--package", "banger", "--package", "bangerd"]);
+    if profile == Profile::Release {
+        host.arg("--release");
+    }
+    command::run(&mut host)?;
+    // The flag reaches only the agent's own crate and its link step: no --target is needed, and
+    // build scripts and proc-macros stay dynamic.
+    let mut agent = workspace::cargo();
+    agent.args([
+        "rustc",
+        "--package",
+        "banger-agent",
+        "--bin",
+        "banger-agent",
+    ]);
+    agent.args([
+        "--profile",
+        "agent",
+        "--",
+        "-C",
+        "target-feature=+crt-static",
+    ]);
+    command::run(&mut agent)?;
+    let directory = profile.directory();
+    let made = workspace::target().join("agent").join("banger-agent");
+    publish_agent(&made, &directory.join("banger-agent"))?;
+    Ok(directory)
+}
+
+/// Copies the agent to its place when it changed: by rename, so that a daemon that reads it at this
+/// moment gets the old one or the new one. Says whether it was copied.
+fn publish_agent(made: &Path, place: &Path) -> Outcome<bool> {
+    let image = std::fs::read(made).map_err(|error| Failure::file("read", made, &error))?;
+    elf::require_static(&image)
+        .map_err(|why| Failure::new(format!("{} is of no use: {why}", made.display())))?;
+    if std::fs::read(place).is_ok_and(|present| present == image) {
+        return Ok(false);
+    }
+    let staged = place.with_extension("new");
+    std::fs::copy(made, &staged).map_err(|error| Failure::file("write", &staged, &error))?;
+    std::fs::rename(&staged, place).map_err(|error| Failure::file("rename", &staged, &error))?;
+    Ok(true)
+}
+
+/// One line for each binary with its size.
+fn report(directory: &Path) -> Outcome<()> {
+    for name in BINARIES {
+        let path = directory.join(name);
+        let found = path.metadata();
+        let length = found
+            .map_err(|error| Failure::file("find", &path, &error))?
+            .len();
+        println!("{:>9} KiB  {}", length.div_ceil(1024), path.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest header that counts as a static ELF: no program headers at all.
+    fn static_image(mark: u8) -> Vec<u8> {
+        let mut bytes = vec![0; 64];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[63] = mark;
+        bytes
+    }
+
+    #[test]
+    fn the_agent_is_copied_only_when_it_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (made, place) = (
+            directory.path().join("made"),
+            directory.path().join("banger-agent"),
+        );
+        std::fs::write(&made, static_image(1)).unwrap();
+        assert_eq!(publish_agent(&made, &place), Ok(true));
+        assert_eq!(publish_agent(&made, &place), Ok(false));
+        std::fs::write(&made, static_image(2)).unwrap();
+        assert_eq!(publish_agent(&made, &place), Ok(true));
+        assert_eq!(std::fs::read(&place).unwrap(), static_image(2));
+        assert!(!place.with_extension("new").exists());
+    }
+
+    #[test]
+    fn an_agent_that_is_not_static_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (made, place) = (
+            directory.path().join("made"),
+            directory.path().join("banger-agent"),
+        );
+        std::fs::write(&made, b"#!/bin/sh").unwrap();
+        assert!(publish_agent(&made, &place).is_err());
+        assert!(!place.exists());
+    }
+}

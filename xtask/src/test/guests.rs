@@ -1,0 +1,102 @@
+//! What T3 needs before its first test: release binaries, and a kernel and an image that all tests
+//! share, made once and kept between runs.
+
+use crate::build::{self, Profile};
+use crate::command::{self, Failure, Outcome};
+use crate::workspace;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The directory of the binaries under test.
+pub(crate) const BINARIES_VARIABLE: &str = "BANGER_TEST_BIN";
+/// The directory whose `state` and `cache` are XDG directories with a kernel and an image in them.
+pub(crate) const STATE_VARIABLE: &str = "BANGER_TEST_STATE";
+
+/// Builds the release binaries and gives their directory.
+pub(crate) fn binaries() -> Outcome<PathBuf> {
+    build::build(Profile::Release)
+}
+
+/// Makes the default kernel and image by running a first guest, in XDG directories of the tests' own;
+/// a later run finds them and costs one boot. Gives the variables for the tests.
+pub(crate) fn prepare(binaries: &Path) -> Outcome<Vec<(String, String)>> {
+    let state = workspace::target().join("guests");
+    let runtime = Runtime::new()?;
+    let banger = |arguments: &[&str]| {
+        let mut command = Command::new(binaries.join("banger"));
+        command.args(arguments).env("XDG_RUNTIME_DIR", &runtime.0);
+        for (variable, directory) in xdg_directories(&state) {
+            command.env(variable, directory);
+        }
+        command
+    };
+    let booted = command::run(&mut banger(&[
+        "vm", "run", "--rm", "--init", "none", "--", "true",
+    ]));
+    // The daemon would leave by itself after a while; its runtime directory goes now.
+    let stopped = command::run(&mut banger(&["daemon", "stop"]));
+    booted?;
+    stopped?;
+    let variable = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
+    Ok(vec![
+        variable(BINARIES_VARIABLE, binaries),
+        variable(STATE_VARIABLE, &state),
+    ])
+}
+
+fn xdg_directories(state: &Path) -> [(&'static str, PathBuf); 3] {
+    [
+        ("XDG_STATE_HOME", state.join("state")),
+        ("XDG_CACHE_HOME", state.join("cache")),
+        ("XDG_CONFIG_HOME", state.join("config")),
+    ]
+}
+
+/// A runtime directory of our own, so that the user's daemon is neither used nor disturbed. It has a
+/// short path: a socket's may have 107 bytes, and the checkout's path may be long.
+struct Runtime(PathBuf);
+
+impl Runtime {
+    fn new() -> Outcome<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = std::env::temp_dir().join(format!("banger-guests-{}", std::process::id()));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| Failure::file("make", &path, &error))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Runtime {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "made by `new`, which fails when it exists"
+    )]
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("xtask: {} is left: {error}", self.0.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_directory_is_private_short_and_gone_afterwards() {
+        use std::os::unix::fs::PermissionsExt;
+        let runtime = Runtime::new().unwrap();
+        let path = runtime.0.clone();
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert!(Runtime::new().is_err(), "an existing one is not taken over");
+        drop(runtime);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_first_guest_that_fails_is_an_error_and_leaves_no_directory() {
+        let empty = tempfile::tempdir().unwrap();
+        assert!(prepare(empty.path()).is_err());
+    }
+}
