@@ -86,13 +86,11 @@ pub(crate) struct Installation {
 impl Installation {
     /// Installs, and looks again: packages that do not bring their program are a failure.
     pub(crate) fn act(self) -> Outcome<()> {
-        act::act(&self.steps)?;
+        let host = act::Host::this();
+        host.act(&self.steps)?;
         let left = survey::survey(self.tests).missing;
         if left.is_empty() {
-            println!(
-                "installed; what was done is in {}",
-                act::record_file().display()
-            );
+            println!("installed; what was done is in {}", host.record().display());
             return Ok(());
         }
         Err(Failure::new(format!(

@@ -29,8 +29,9 @@ impl Step {
     pub(crate) fn as_shell(&self) -> String {
         match self {
             Self::AddSource(source) => {
-                let text = quoted(source.stanza().trim_end());
-                format!("printf '%s\\n' {text} > {SOURCES_FILE}")
+                let stanza = source.stanza();
+                let lines: Vec<_> = stanza.lines().map(quoted).collect();
+                format!("printf '%s\\n' {} > {SOURCES_FILE}", lines.join(" "))
             }
             Self::Update => "apt-get update".to_owned(),
             Self::Install { packages, release } => {
