@@ -90,6 +90,20 @@ pub(crate) fn of_standard(line: &str) -> Option<Counts> {
     Some(counts)
 }
 
+/// How many tests of nextest's list in JSON match its filter.
+pub(crate) fn listed(json: &str) -> Option<u64> {
+    let value: serde_json::Value = serde_json::from_str(json).ok()?;
+    let suites = value.get("rust-suites")?.as_object()?.values();
+    let tests = suites.filter_map(|suite| suite.get("testcases")?.as_object());
+    let matching = tests.flat_map(serde_json::Map::values).filter(|test| {
+        let status = test
+            .get("filter-match")
+            .and_then(|found| found.get("status"));
+        status.and_then(serde_json::Value::as_str) == Some("matches")
+    });
+    u64::try_from(matching.count()).ok()
+}
+
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
@@ -145,6 +159,16 @@ mod tests {
         let line = "test result: FAILED. 2 passed; 1 failed; 4 ignored; 0 measured; 3 filtered out; finished in 0.00s";
         assert_eq!(of_standard(line), counts(2, 1, 4));
         assert_eq!(of_standard("running 3 tests"), None);
+    }
+
+    #[test]
+    fn the_tests_that_match_are_counted_in_nextest_s_list() {
+        let json = r#"{"test-count":3,"rust-suites":{"a":{"testcases":{
+            "x":{"ignored":true,"filter-match":{"status":"matches"}},
+            "y":{"ignored":false,"filter-match":{"status":"mismatch","reason":"ignored"}}}},
+            "b":{"testcases":{}}}}"#;
+        assert_eq!(listed(json), Some(1));
+        assert_eq!(listed("{}"), None);
     }
 
     #[test]

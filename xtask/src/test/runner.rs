@@ -77,6 +77,9 @@ impl Runner {
             whole.counts += part.counts;
             whole.summary.extend(part.summary);
         }
+        if self == Self::Nextest {
+            whole.counts.not_run += ignored(tier)?;
+        }
         Ok(whole)
     }
 
@@ -132,7 +135,10 @@ impl Runner {
         for line in closing {
             if let Some(found) = read(&line) {
                 run.counts += found;
-                run.summary.push(line.trim().to_owned());
+                // The standard runner has one such line for each binary, with tests in it or not.
+                if self == Self::Nextest || found != Counts::default() {
+                    run.summary.push(line.trim().to_owned());
+                }
             }
         }
         let failed = match self {
@@ -192,6 +198,16 @@ fn pass_on(stream: impl Read) -> Vec<String> {
         line.clear();
     }
     closing
+}
+
+/// How many tests of a tier are switched off by `#[ignore]`: nextest's summary counts them together
+/// with the tests of other tiers.
+fn ignored(tier: Tier) -> Outcome<u64> {
+    let mut list = workspace::cargo();
+    list.args(["nextest", "list", "--workspace", "--message-format", "json"]);
+    list.args(["--run-ignored", "only", "-E", &tier.filterset()]);
+    let text = command::capture(&mut list)?;
+    counts::listed(&text).ok_or_else(|| Failure::new("cannot read nextest's list of tests"))
 }
 
 /// The names of the workspace's integration test binaries.
