@@ -5,6 +5,7 @@ mod guests;
 mod report;
 mod runner;
 mod tier;
+mod watch;
 
 use crate::command::{self, Failure, Outcome};
 use crate::phases::Phases;

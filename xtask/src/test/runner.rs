@@ -2,10 +2,11 @@
 
 use super::counts::{self, Counts};
 use super::tier::Tier;
+use super::watch::{self, Source};
 use crate::command::{self, Failure, Outcome};
 use crate::workspace;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
-use std::process::{Command, Stdio};
+use std::io::IsTerminal;
+use std::process::Command;
 
 /// Which program runs the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,19 +119,15 @@ impl Runner {
     }
 
     fn run_one(self, command: &mut Command) -> Outcome<Run> {
-        command.stdin(Stdio::null());
         let read = match self {
             Self::Nextest => counts::of_nextest,
             Self::Standard => counts::of_standard,
         };
-        let (status, closing) = match self {
-            Self::Nextest => watch(command.stderr(Stdio::piped()), |child| {
-                child.stderr.take().map(Stream::Err)
-            })?,
-            Self::Standard => watch(command.stdout(Stdio::piped()), |child| {
-                child.stdout.take().map(Stream::Out)
-            })?,
+        let source = match self {
+            Self::Nextest => Source::Err,
+            Self::Standard => Source::Out,
         };
+        let (status, closing) = watch::watch(command, source)?;
         let mut run = Run::default();
         for line in closing {
             if let Some(found) = read(&line) {
@@ -154,50 +151,6 @@ impl Runner {
         }
         Ok(run)
     }
-}
-
-/// One of a child's two streams.
-enum Stream {
-    Out(std::process::ChildStdout),
-    Err(std::process::ChildStderr),
-}
-
-/// Runs a command, passes one of its streams on line by line, and gives the lines that may be
-/// closing lines.
-fn watch(
-    command: &mut Command,
-    take: impl FnOnce(&mut std::process::Child) -> Option<Stream>,
-) -> Outcome<(std::process::ExitStatus, Vec<String>)> {
-    let mut child = command
-        .spawn()
-        .map_err(|error| command::not_started(command, &error))?;
-    let closing = match take(&mut child) {
-        Some(Stream::Out(out)) => pass_on(out),
-        Some(Stream::Err(err)) => pass_on(err),
-        None => Vec::new(),
-    };
-    let status = child
-        .wait()
-        .map_err(|error| command::not_started(command, &error))?;
-    Ok((status, closing))
-}
-
-fn pass_on(stream: impl Read) -> Vec<String> {
-    let mut reader = BufReader::new(stream);
-    let (mut line, mut closing) = (Vec::new(), Vec::new());
-    while reader
-        .read_until(b'\n', &mut line)
-        .is_ok_and(|length| length > 0)
-    {
-        let text = String::from_utf8_lossy(&line);
-        eprint!("{text}");
-        let plain = counts::plain(text.trim_end());
-        if plain.trim_start().starts_with("Summary [") || plain.starts_with("test result: ") {
-            closing.push(plain);
-        }
-        line.clear();
-    }
-    closing
 }
 
 /// How many tests of a tier are switched off by `#[ignore]`: nextest's summary counts them together
