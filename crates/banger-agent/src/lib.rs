@@ -1,1 +1,36 @@
-//! stub
+//! The guest's agent: `/init` of the initramfs, then the daemon's hands in the guest.
+//!
+//! ```text
+//!   host ══ port ══ link ──▶ calls ──▶ session (exec)   a child, its pipes or terminal
+//!                    ▲                 files            put, get, stat, list
+//!                    │                 ports, health
+//!                    └── channels ◀──┘ world ──▶ Machine (guest: mounts, identity, init, power)
+//! ```
+//!
+//! One thread runs everything ([`Agent::serve`]); only what may wait for a disk goes to a blocking
+//! thread. A connection owns its *streams*; the agent owns the *sessions*, which outlive it. What
+//! needs the rights of a guest's root is behind [`Machine`], so that tests serve the same agent to
+//! an ordinary user.
+
+mod account;
+mod agent;
+mod calls;
+mod channels;
+mod fault;
+mod files;
+#[cfg(target_os = "linux")]
+pub mod guest;
+mod health;
+mod link;
+mod ports;
+mod root;
+mod session;
+mod sys;
+mod world;
+
+pub use agent::{Agent, AtEnd, serve_on};
+pub use root::Root;
+pub use world::{Machine, World};
+
+#[cfg(test)]
+mod t1;

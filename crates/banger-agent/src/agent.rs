@@ -1,0 +1,116 @@
+//! The agent: what outlives connections, and the loop that serves them.
+
+use crate::link::Link;
+use crate::session::Sessions;
+use crate::world::World;
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+
+/// Environment variables: name and value.
+pub(crate) type Environment = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) world: World,
+    pub(crate) boot: [u8; 16],
+    pub(crate) configured: Cell<bool>,
+    /// One configuration or shutdown at a time.
+    pub(crate) configuring: tokio::sync::Mutex<()>,
+    /// Of every command, from the last configuration.
+    pub(crate) environment: RefCell<Environment>,
+    pub(crate) sessions: Sessions,
+    /// There is something for the link to send.
+    pub(crate) wake: Rc<Notify>,
+}
+
+/// What the end of the file that connects agent and host means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// A port: no host is connected now; another may come.
+    Wait,
+    /// A socket: the connection is over.
+    Return,
+}
+
+/// The guest's agent. Clones are the same agent.
+#[derive(Clone)]
+pub struct Agent(Rc<Shared>);
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Agent")
+            .field("boot", &self.0.boot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// An agent without sessions.
+    #[must_use]
+    pub fn new(world: World) -> Self {
+        let mut boot = [0; 16];
+        // Early in a boot the kernel's generator may not be seeded; this only has to differ.
+        let _ = getrandom(&mut boot, GetRandomFlags::INSECURE);
+        let wake = Rc::new(Notify::new());
+        Self(Rc::new(Shared {
+            world,
+            boot,
+            configured: Cell::new(false),
+            configuring: tokio::sync::Mutex::new(()),
+            environment: RefCell::default(),
+            sessions: Sessions::new(Rc::clone(&wake)),
+            wake,
+        }))
+    }
+
+    /// Serves connections over one duplex file. Runs in a [`LocalSet`]. Dropping the future ends
+    /// the connection, not the sessions.
+    ///
+    /// # Errors
+    /// When the file cannot be waited for, read or written.
+    pub async fn serve(&self, link: OwnedFd, at_end: AtEnd) -> io::Result<()> {
+        let link = Link::new(Rc::clone(&self.0), link)?;
+        link.serve(at_end == AtEnd::Return).await
+    }
+}
+
+/// Serves one agent to whoever connects to a socket, one connection at a time: a new one ends the
+/// one before. For a simulated guest; does not return but on an error of the listener.
+///
+/// # Errors
+/// When the listener cannot be waited for.
+pub fn serve_on(listener: UnixListener, world: World) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    block_on(async move {
+        let agent = Agent::new(world);
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let mut serving: Option<tokio::task::JoinHandle<()>> = None;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            let stream = stream.into_std()?;
+            if let Some(before) = serving.take() {
+                before.abort();
+                let _ = before.await;
+            }
+            let agent = agent.clone();
+            serving = Some(tokio::task::spawn_local(async move {
+                // The connection's own failure: the next one may do better.
+                let _ = agent.serve(stream.into(), AtEnd::Return).await;
+            }));
+        }
+    })
+}
+
+/// Runs a future on this thread, with room for local tasks.
+pub(crate) fn block_on<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    LocalSet::new().block_on(&runtime, future)
+}

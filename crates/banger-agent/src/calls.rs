@@ -1,0 +1,162 @@
+//! Calls, each begun as a task of its own that replies when it is done.
+
+use crate::agent::Shared;
+use crate::channels::Channels;
+use crate::fault::fault;
+use crate::link::{Reply, ReplyTo};
+use crate::session::{self, Session};
+use crate::{files, health, ports};
+use banger_proto::fault::FaultCode;
+use banger_proto::guest::GENERATION;
+use banger_proto::guest::message::{self, Answer, Call, Configure, GuestFault, Health};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
+
+/// How long the answer to a shutdown gets to reach the host before the guest ends.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// What a call's stream has from its beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Begun {
+    pub(crate) channels: Option<Rc<Channels>>,
+    pub(crate) session: Option<Rc<Session>>,
+    /// The task of a transfer: it ends with the stream.
+    pub(crate) transfer: Option<AbortHandle>,
+    /// Whether bytes or a notice follow the answer.
+    pub(crate) outlives_answer: bool,
+}
+
+/// Begins a call.
+pub(crate) fn begin(agent: &Rc<Shared>, body: &[u8], reply: ReplyTo) -> Begun {
+    let call = match message::decode::<Call>(body) {
+        Ok(call) => call,
+        Err(_) => return answered(&reply, Err(unknown())),
+    };
+    match call {
+        Call::Exec(exec) => with_session(session::exec(agent, exec, &reply), &reply),
+        Call::Attach(attach) => with_session(session::attach(agent, &attach, &reply), &reply),
+        Call::Forget(id) => {
+            agent.sessions.forget(&id);
+            answered(&reply, Ok(Answer::Done))
+        }
+        Call::Put {
+            path,
+            mode,
+            modified,
+        } => {
+            let channels = Rc::new(Channels::new(Rc::clone(&agent.wake), true));
+            let task = files::put(Rc::clone(agent), path, mode, modified, Rc::clone(&channels));
+            transfer(channels, false, reply_with(task, reply))
+        }
+        Call::Get(path) => {
+            let channels = Rc::new(Channels::new(Rc::clone(&agent.wake), false));
+            let task = files::get(Rc::clone(agent), path, Rc::clone(&channels), reply);
+            transfer(channels, true, task)
+        }
+        other => {
+            spawn_local(reply_with(simple(Rc::clone(agent), other), reply));
+            Begun::default()
+        }
+    }
+}
+
+async fn reply_with(task: impl Future<Output = Result<Answer, GuestFault>>, reply: ReplyTo) {
+    reply.send(Reply::Answer(task.await));
+}
+
+fn transfer(
+    channels: Rc<Channels>,
+    outlives_answer: bool,
+    task: impl Future<Output = ()> + 'static,
+) -> Begun {
+    let transfer = Some(spawn_local(task).abort_handle());
+    Begun {
+        channels: Some(channels),
+        session: None,
+        transfer,
+        outlives_answer,
+    }
+}
+
+fn answered(reply: &ReplyTo, answer: Result<Answer, GuestFault>) -> Begun {
+    reply.send(Reply::Answer(answer));
+    Begun::default()
+}
+
+fn with_session(session: Result<Rc<Session>, GuestFault>, reply: &ReplyTo) -> Begun {
+    match session {
+        Err(fault) => answered(reply, Err(fault)),
+        Ok(session) => Begun {
+            channels: Some(Rc::clone(session.channels())),
+            session: Some(session),
+            transfer: None,
+            outlives_answer: true,
+        },
+    }
+}
+
+fn unknown() -> GuestFault {
+    let message = format!("the guest's agent (generation {GENERATION}) does not know this call");
+    fault(FaultCode::Version, message)
+}
+
+/// Runs what may wait for a disk on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GuestFault> + Send + 'static,
+) -> Result<T, GuestFault> {
+    let ended = |error| fault(FaultCode::Failed, format_args!("the agent failed: {error}"));
+    spawn_blocking(work).await.map_err(ended)?
+}
+
+async fn simple(agent: Rc<Shared>, call: Call) -> Result<Answer, GuestFault> {
+    match call {
+        Call::Configure(wanted) => configure(&agent, wanted).await,
+        Call::Ports => blocking(|| Ok(Answer::Ports(ports::survey()))).await,
+        Call::Health => health(&agent).await,
+        Call::Shutdown => shutdown(&agent).await,
+        other => {
+            let root = agent.world.root().await?;
+            blocking(move || files::act(&root, &other)).await
+        }
+    }
+}
+
+async fn configure(agent: &Shared, wanted: Configure) -> Result<Answer, GuestFault> {
+    let _turn = agent.configuring.lock().await;
+    let root = agent.world.root().await?;
+    let machine = std::sync::Arc::clone(&agent.world.machine);
+    let environment = wanted.environment.clone();
+    let configured = blocking(move || machine.configure(&root, &wanted)).await?;
+    agent.environment.replace(environment);
+    agent.configured.set(true);
+    Ok(Answer::Configured(configured))
+}
+
+async fn health(agent: &Shared) -> Result<Answer, GuestFault> {
+    let root = agent.world.root().await?;
+    let vitals = health::survey();
+    Ok(Answer::Health(Health {
+        init: agent.world.machine.init_state(&root),
+        uptime_ms: vitals.uptime_ms,
+        memory_available_kib: vitals.memory_available_kib,
+        memory_total_kib: vitals.memory_total_kib,
+        sessions: agent.sessions.running(),
+    }))
+}
+
+async fn shutdown(agent: &Shared) -> Result<Answer, GuestFault> {
+    let _turn = agent.configuring.lock().await;
+    let machine = std::sync::Arc::clone(&agent.world.machine);
+    let sync = std::sync::Arc::clone(&machine);
+    blocking(move || {
+        sync.sync();
+        Ok(())
+    })
+    .await?;
+    spawn_local(async move {
+        tokio::time::sleep(LAST_WORDS).await;
+        let _ = spawn_blocking(move || machine.power_off()).await;
+    });
+    Ok(Answer::Done)
+}
