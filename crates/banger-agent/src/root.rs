@@ -62,7 +62,14 @@ impl Root {
 
     /// Opens a path inside.
     pub(crate) fn open(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // openat2(2) refuses flags that do nothing beside O_PATH.
+        let is_handle = flags.contains(OFlags::PATH);
+        let more = if is_handle {
+            OFlags::CLOEXEC
+        } else {
+            OFlags::CLOEXEC | OFlags::NOCTTY
+        };
+        let flags = flags | more;
         let mut left = TRIES;
         loop {
             let opened =

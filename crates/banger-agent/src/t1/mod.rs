@@ -1,0 +1,81 @@
+//! The agent behind a socket, as a host meets it: real commands, files and sockets of the machine
+//! that runs the tests, no privileges.
+
+mod exec;
+mod host;
+mod link;
+mod transfer;
+
+use crate::{Machine, Root, World, serve_on};
+use banger_proto::guest::hello::HostHello;
+use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState};
+use host::{Host, Talk, eventually};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A machine that only remembers what was asked of it.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    greeted: AtomicUsize,
+    configured: Mutex<Vec<Configure>>,
+    powered_off: AtomicUsize,
+}
+
+impl Machine for Recorder {
+    fn greet(&self, _: &HostHello) {
+        self.greeted.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn configure(&self, _: &Root, wanted: &Configure) -> Result<Configured, GuestFault> {
+        self.configured.lock().expect("whole").push(wanted.clone());
+        Ok(Configured {
+            init_started: false,
+            kernel_release: "6.1".to_owned(),
+            warnings: vec!["a warning".to_owned()],
+        })
+    }
+
+    fn init_state(&self, _: &Root) -> InitState {
+        InitState::None
+    }
+
+    fn sync(&self) {}
+
+    fn power_off(&self) {
+        self.powered_off.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// An agent that serves a temporary directory on a socket in it.
+pub(crate) struct Guest {
+    pub(crate) root: tempfile::TempDir,
+    socket: PathBuf,
+    pub(crate) machine: Arc<Recorder>,
+}
+
+impl Guest {
+    pub(crate) fn start() -> Self {
+        let root = tempfile::tempdir().expect("temp");
+        let socket = root.path().join("agent.sock");
+        let listener = UnixListener::bind(&socket).expect("bound");
+        let machine = Arc::new(Recorder::default());
+        let world = World::new(Root::host(root.path()).expect("opened"), machine.clone());
+        // Ends with the test's process.
+        std::thread::spawn(move || serve_on(listener, world));
+        Self {
+            root,
+            socket,
+            machine,
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Host {
+        self.connect_as(0x1234_5678_9abc_def0, &[])
+    }
+
+    pub(crate) fn connect_as(&self, nonce: u64, garbage: &[u8]) -> Host {
+        Host::connect(&self.socket, nonce, garbage)
+    }
+}
