@@ -58,7 +58,7 @@ fn describe(
         file_type,
         mode: stat.st_mode & 0o7777,
         size: u64::try_from(stat.st_size).unwrap_or_default(),
-        modified: i64::try_from(stat.st_mtime).unwrap_or_default(),
+        modified: stat.st_mtime,
         target: if is_link {
             target()?.into_bytes()
         } else {

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 /// How long is waited for the interface: its driver may still be loading.
 const WAIT: Duration = Duration::from_secs(2);
+/// How long is waited for the link to be there.
+const CARRIER: Duration = Duration::from_millis(100);
 /// How often is looked.
-const LOOK: Duration = Duration::from_millis(2);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Applies a configuration in the place of an earlier one.
 pub(super) fn apply(
@@ -36,7 +38,26 @@ pub(super) fn apply(
     let Some(interface) = wait_for(interfaces) else {
         return Err("the guest has no network interface".to_owned());
     };
-    plan(interface, before, wanted).iter().try_for_each(ask)
+    plan(interface, before, wanted).iter().try_for_each(ask)?;
+    wait_for_carrier(interfaces, interface);
+    Ok(())
+}
+
+/// A driver tells of its link a moment after the interface is up; packets before that are lost,
+/// and a first connection would be a second late. A cable that is not there is no error.
+fn wait_for_carrier(interfaces: &Path, interface: u32) {
+    let limit = Instant::now() + CARRIER;
+    while !has_carrier(interfaces, interface) && Instant::now() < limit {
+        thread::park_timeout(LOOK);
+    }
+}
+
+fn has_carrier(interfaces: &Path, interface: u32) -> bool {
+    let entries = fs::read_dir(interfaces).into_iter().flatten().flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    let path = paths.find(|path| index(path) == Some(interface));
+    path.and_then(|path| fs::read_to_string(path.join("carrier")).ok())
+        .is_some_and(|carrier| carrier.trim_end() == "1")
 }
 
 /// What has to be asked for: addresses that are no longer wanted go first.
@@ -159,6 +180,9 @@ mod tests {
             make("eth1", "3\n", true);
             make("enp0s2", "2\n", true);
             assert_eq!(find(temp.path()), Some(2));
+            assert!(!has_carrier(temp.path(), 2));
+            fs::write(temp.path().join("enp0s2/carrier"), "1\n").expect("written");
+            assert!(has_carrier(temp.path(), 2) && !has_carrier(temp.path(), 3));
         }
     }
 }

@@ -311,7 +311,7 @@ impl Link {
                     self.answer(stream, &answer);
                     match self.streams.get_mut(&stream) {
                         Some(open) if answer.is_ok() && open.outlives_answer => {
-                            open.answered = true
+                            open.answered = true;
                         }
                         _ => drop(self.streams.remove(&stream)),
                     }

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-/// How much is read at once: a pipe's whole capacity (pipe(7)).
-const CHUNK: usize = 64 * 1024;
+/// How much is read at once: all that a command's pipe holds.
+const CHUNK: usize = super::spawn::PIPE;
 /// How much may come out of a pipe after its command has ended, before what a child that it left
 /// behind writes is thrown away: as much as a pipe can hold without privileges.
 const REMAINDER: usize = 1024 * 1024;
@@ -90,7 +90,7 @@ async fn forward(session: &Session, output: Output, file: &AsyncFd<OwnedFd>) {
         }
         let ended = !session.is_running();
         match read(file.get_ref(), room.min(remainder), |bytes| {
-            channels.produce(output, bytes)
+            channels.produce(output, bytes);
         }) {
             Step::Bytes(count) if ended => {
                 remainder = remainder.saturating_sub(count);
