@@ -179,7 +179,14 @@ fn hunt(rest: &[u8], seek: Seek) -> Step {
         Seek::Host => HOST_MAGIC,
         Seek::Guest { .. } => GUEST_MAGIC,
     };
-    let found = rest.windows(magic.len()).position(|window| window == magic);
+    // Most of what is hunted through are the zeros of a flush: one comparison for each of them.
+    let begins = |at: &usize| rest.get(*at..).is_some_and(|rest| rest.starts_with(&magic));
+    let last = (rest.len() + 1).saturating_sub(magic.len());
+    let [first, ..] = magic;
+    let candidates = rest.get(..last).unwrap_or_default().iter().enumerate();
+    let found = candidates
+        .filter_map(|(at, byte)| (*byte == first).then_some(at))
+        .find(begins);
     match found {
         Some(0) => read_hello(rest, seek).unwrap_or(Step::NeedMore),
         Some(at) => Step::Skip(at),

@@ -113,15 +113,19 @@ impl Outbox {
 
     /// The next bytes to send, at most `most`; they count as sent.
     pub fn take(&mut self, most: usize) -> Option<Vec<u8>> {
+        self.take_slices(most).map(|halves| halves.concat())
+    }
+
+    /// As [`Self::take`], where they lie: in two halves, of which the second may be empty.
+    pub fn take_slices(&mut self, most: usize) -> Option<[&[u8]; 2]> {
         let from = usize::try_from(self.sent - self.base).unwrap_or(usize::MAX);
         let allowed = usize::try_from(self.limit.saturating_sub(self.sent)).unwrap_or(usize::MAX);
         let count = self.data.len().saturating_sub(from).min(allowed).min(most);
         if count == 0 {
             return None;
         }
-        let bytes = copy_range(&self.data, from, count);
         self.sent += count as u64;
-        Some(bytes)
+        Some(slices(&self.data, from, count))
     }
 
     /// Whether the end is to be sent now: once per connection, after the last byte.
@@ -192,16 +196,15 @@ impl Outbox {
     }
 }
 
-fn copy_range(data: &VecDeque<u8>, from: usize, count: usize) -> Vec<u8> {
+fn slices(data: &VecDeque<u8>, from: usize, count: usize) -> [&[u8]; 2] {
     let (front, back) = data.as_slices();
-    let mut bytes = Vec::with_capacity(count);
     let in_front = front.get(from.min(front.len())..).unwrap_or_default();
-    bytes.extend_from_slice(in_front.get(..count).unwrap_or(in_front));
+    let in_front = in_front.get(..count).unwrap_or(in_front);
     let in_back = back
         .get(from.saturating_sub(front.len())..)
         .unwrap_or_default();
-    bytes.extend_from_slice(in_back.get(..count - bytes.len()).unwrap_or(in_back));
-    bytes
+    let rest = count - in_front.len();
+    [in_front, in_back.get(..rest).unwrap_or(in_back)]
 }
 
 /// The receiving side of a channel.
