@@ -295,9 +295,10 @@ impl Channels {
         for output in turns {
             let channel = [output.channel()];
             let sending = state.sending(output);
-            if let Some(bytes) = sending.outbox.take(MAX_PAYLOAD - 1) {
+            if let Some([front, back]) = sending.outbox.take_slices(MAX_PAYLOAD - 1) {
+                let sent = write(Kind::Data, &[&channel, front, back]);
                 state.stderr_first = output == Output::Stdout;
-                return write(Kind::Data, &[&channel, &bytes]);
+                return sent;
             }
             if sending.outbox.take_end() {
                 sending.end_sent = true;
