@@ -22,10 +22,8 @@ pub(crate) fn failed(what: impl Display, errno: Errno) -> GuestFault {
 
 /// As [`failed`], from the standard library's error.
 pub(crate) fn failed_io(what: impl Display, error: &std::io::Error) -> GuestFault {
-    match Errno::from_io_error(error) {
-        Some(errno) => failed(what, errno),
-        None => fault(FaultCode::Failed, format_args!("cannot {what}: {error}")),
-    }
+    let code = Errno::from_io_error(error).map_or(FaultCode::Failed, code);
+    fault(code, format_args!("cannot {what}: {}", io_reason(error)))
 }
 
 /// The kind that an error number is to the caller.
@@ -57,6 +55,11 @@ pub(crate) fn reason(errno: Errno) -> String {
         Some(first) => first.to_lowercase().chain(letters).collect(),
         None => String::new(),
     }
+}
+
+/// As [`reason`], from the standard library's error.
+pub(crate) fn io_reason(error: &std::io::Error) -> String {
+    Errno::from_io_error(error).map_or_else(|| error.to_string(), reason)
 }
 
 /// A path or an argument, as it is shown in a message.

@@ -3,7 +3,7 @@
 use super::place::Placer;
 use super::supervisor::{self, Request};
 use super::{console, identity, init, mounts, network, power};
-use crate::fault::{failed_io, fault, reason};
+use crate::fault::{failed_io, fault, io_reason, reason};
 use crate::root::Root;
 use crate::world::Machine;
 use banger_proto::fault::FaultCode;
@@ -62,7 +62,7 @@ fn refresh(time: UnixTime, entropy: &[u8]) -> Vec<String> {
     let clock = identity::set_clock(time)
         .map_err(|errno| format!("cannot set the clock: {}", reason(errno)));
     let random = identity::add_entropy(entropy)
-        .map_err(|error| format!("cannot add to the kernel's entropy: {error}"));
+        .map_err(|error| format!("cannot add to the kernel's entropy: {}", io_reason(&error)));
     clock.err().into_iter().chain(random.err()).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Kernel modules of the initramfs: `NN-name.ko`, loaded in the order of their names.
 
+use crate::fault::io_reason;
 use rustix::io::Errno;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn load(directory: &Path) -> Vec<String> {
     let load = |path: &PathBuf| {
         let failed = |why: String| format!("cannot load the module {}: {why}", path.display());
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        let file = File::open(path).map_err(|error| failed(io_reason(&error)))?;
         match rustix::system::finit_module(&file, c"", 0) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(failed(crate::fault::reason(errno))),

@@ -6,7 +6,7 @@
 //! has.
 
 use super::disks::Disks;
-use crate::fault::reason;
+use crate::fault::{io_reason, reason};
 use crate::root::Root;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -111,7 +111,7 @@ fn mount_kernel(kernel: &Kernel) -> Result<(), String> {
 pub(super) fn mount(disks: &Disks) -> Result<(Root, Vec<String>), String> {
     mount_base(disks)?;
     let root = Root::guest(Path::new(NEW_ROOT));
-    let root = root.map_err(|error| format!("cannot open the new root: {error}"))?;
+    let root = root.map_err(|error| format!("cannot open the new root: {}", io_reason(&error)))?;
     let mut warnings = Vec::new();
     for kernel in KERNEL.iter().skip(NEEDED) {
         // A kernel may lack one.
@@ -134,7 +134,7 @@ fn mount_base(disks: &Disks) -> Result<(), String> {
     mount_disk(system, SYSTEM, MountFlags::NOATIME, "system")?;
     for directory in ["upper", "work"] {
         let made = fs::create_dir_all(Path::new(SYSTEM).join(directory));
-        made.map_err(|error| format!("cannot prepare the system disk: {error}"))?;
+        made.map_err(|error| format!("cannot prepare the system disk: {}", io_reason(&error)))?;
     }
     // Directories of the image can be renamed only with redirect_dir (overlayfs in the kernel's
     // documentation).
@@ -152,7 +152,7 @@ fn mount_base(disks: &Disks) -> Result<(), String> {
 
 fn mount_disk(disk: &Path, at: &str, flags: MountFlags, role: &str) -> Result<(), String> {
     let cannot = |why: String| format!("cannot mount the {role} disk: {why}");
-    fs::create_dir_all(at).map_err(|error| cannot(error.to_string()))?;
+    fs::create_dir_all(at).map_err(|error| cannot(io_reason(&error)))?;
     rustix::mount::mount(disk, at, "ext4", flags, c"").map_err(|errno| cannot(reason(errno)))
 }
 

@@ -2,6 +2,7 @@
 //! when the agent says so. It never reads from the host.
 
 use super::{AGENT_NAME, console, mounts, power};
+use crate::fault::io_reason;
 use rustix::process::{WaitOptions, wait};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -60,7 +61,7 @@ fn supervise() -> io::Result<()> {
         };
         let answer = done
             .err()
-            .map(|error| error.to_string())
+            .map(|error| io_reason(&error))
             .unwrap_or_default();
         writeln!(requests, "{answer}")?;
     }
@@ -96,7 +97,7 @@ fn reap(agent: rustix::process::Pid) {
 
 /// The agent's end of the socket.
 pub(super) fn ask(socket: &mut UnixStream, request: Request) -> Result<(), String> {
-    let failed = |error: io::Error| format!("cannot reach process 1: {error}");
+    let failed = |error: io::Error| format!("cannot reach process 1: {}", io_reason(&error));
     socket.write_all(&[request as u8]).map_err(failed)?;
     let mut answer = Vec::new();
     let mut byte = [0];
@@ -107,5 +108,41 @@ pub(super) fn ask(socket: &mut UnixStream, request: Request) -> Result<(), Strin
     match answer.is_empty() {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&answer).into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod t1 {
+    use super::*;
+
+    fn asked(answer: &[u8]) -> Result<(), String> {
+        let (mut agent, mut supervisor) = UnixStream::pair().expect("a pair");
+        supervisor.write_all(answer).expect("written");
+        supervisor
+            .shutdown(std::net::Shutdown::Write)
+            .expect("closed");
+        let asked = ask(&mut agent, Request::Init);
+        let mut request = [0];
+        supervisor.read_exact(&mut request).expect("a request");
+        assert_eq!(request, *b"i");
+        asked
+    }
+
+    #[test]
+    fn an_empty_line_or_the_end_is_success_and_a_text_is_the_reason() {
+        assert_eq!(asked(b"\n"), Ok(()));
+        assert_eq!(asked(b""), Ok(()), "process 1 has become the image's init");
+        assert_eq!(
+            asked(b"exec format error\n"),
+            Err("exec format error".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_supervisor_that_is_gone_is_an_error() {
+        let (mut agent, supervisor) = UnixStream::pair().expect("a pair");
+        drop(supervisor);
+        let error = ask(&mut agent, Request::Stay).expect_err("nobody there");
+        assert_eq!(error, "cannot reach process 1: broken pipe");
     }
 }

@@ -9,11 +9,12 @@
 
 mod assembly;
 mod outgoing;
+mod stream;
 mod wire;
 
 use crate::agent::Shared;
 use crate::calls::{self, Begun};
-use crate::channels::{Channels, Sent};
+use crate::channels::Sent;
 use crate::session::Session;
 use assembly::Assembly;
 use banger_proto::fault::FaultCode;
@@ -24,67 +25,17 @@ use banger_proto::guest::frame::{Frame, Kind};
 use banger_proto::guest::hello::{self, GUEST_MAGIC, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, GuestFault, Notice, Steer};
 use outgoing::Outgoing;
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use stream::{Replies, Stream};
+pub(crate) use stream::{Reply, ReplyTo};
 use wire::{Read, Wire};
 
 /// How many streams a connection may have open.
 const MOST_STREAMS: usize = 1024;
 /// How much is read before what came is acted on.
 const READ: usize = 256 * 1024;
-
-/// What a call's task tells its link.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// The call is answered; a stream without output is over then.
-    Answer(Result<Answer, GuestFault>),
-    /// The stream cannot go on.
-    Broken,
-}
-
-/// Where a call's task leaves its reply.
-#[derive(Debug, Clone)]
-pub(crate) struct ReplyTo {
-    /// The connection's count: a reply to an earlier one is dropped.
-    connection: u64,
-    stream: u32,
-    replies: Rc<RefCell<VecDeque<(u64, u32, Reply)>>>,
-    link: Rc<Notify>,
-}
-
-impl ReplyTo {
-    /// Leaves a reply.
-    pub(crate) fn send(&self, reply: Reply) {
-        self.replies
-            .borrow_mut()
-            .push_back((self.connection, self.stream, reply));
-        self.link.notify_one();
-    }
-}
-
-/// A stream of the present connection.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    channels: Option<Rc<Channels>>,
-    session: Option<Rc<Session>>,
-    /// A transfer ends with its stream; other calls go on.
-    transfer: Option<AbortHandle>,
-    answered: bool,
-    /// Whether bytes or a notice follow the answer.
-    outlives_answer: bool,
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Some(task) = &self.transfer {
-            task.abort();
-        }
-    }
-}
 
 /// See the module.
 pub(crate) struct Link {
@@ -99,7 +50,7 @@ pub(crate) struct Link {
     streams: BTreeMap<u32, Stream>,
     /// The stream that was served last.
     turn: u32,
-    replies: Rc<RefCell<VecDeque<(u64, u32, Reply)>>>,
+    replies: Replies,
 }
 
 impl Link {

@@ -9,6 +9,8 @@
 mod command;
 mod pump;
 mod spawn;
+mod steps;
+mod streams;
 mod table;
 
 use crate::agent::Shared;
@@ -166,7 +168,7 @@ impl Session {
         let ended = sys::watch(pidfd, Interest::READABLE).map_err(cannot)?;
         let watch = |file, interest| sys::watch(file, interest).map(Rc::new).map_err(cannot);
         match streams {
-            spawn::Streams::Terminal(master) => {
+            streams::Streams::Terminal(master) => {
                 let master = watch(master, Interest::READABLE | Interest::WRITABLE)?;
                 self.channels.finish(Output::Stderr);
                 spawn_local(pump::output(
@@ -183,7 +185,7 @@ impl Session {
                 }
                 let _ = self.terminal.set(master);
             }
-            spawn::Streams::Pipes {
+            streams::Streams::Pipes {
                 stdin,
                 stdout,
                 stderr,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
 /// How much is read at once: all that a command's pipe holds.
-const CHUNK: usize = super::spawn::PIPE;
+const CHUNK: usize = super::streams::PIPE;
 /// How much may come out of a pipe after its command has ended, before what a child that it left
 /// behind writes is thrown away: as much as a pipe can hold without privileges.
 const REMAINDER: usize = 1024 * 1024;

@@ -1,23 +1,22 @@
 //! Starts a child, and waits for its end.
 
 use super::command::{self, Plan, Program};
-use super::window;
+use super::steps::{Stage, Steps};
+use super::streams::{Streams, connect};
 use crate::account::{self, Account, Files};
 use crate::agent::Environment;
-use crate::fault::{code, failed, failed_io, fault, reason, shown};
+use crate::fault::{code, failed, fault, reason, shown};
 use crate::root::Root;
 use crate::sys;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::message::{Exec, ExitStatus, GuestFault};
-use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, WaitId, WaitIdOptions};
-use rustix::pty::OpenptFlags;
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tokio::io::unix::AsyncFd;
 
 /// A started command.
@@ -28,23 +27,8 @@ pub(super) struct Child {
     pub(super) streams: Streams,
 }
 
-/// The agent's ends; all are non-blocking.
-#[derive(Debug)]
-pub(super) enum Streams {
-    Terminal(OwnedFd),
-    Pipes {
-        stdin: Option<OwnedFd>,
-        stdout: OwnedFd,
-        stderr: OwnedFd,
-    },
-}
-
 /// Most that is read of `/etc/passwd` and of `/etc/group`.
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
-
-/// What a command's pipe holds: agent and command change places on a processor less often. Memory
-/// is taken only as it fills.
-pub(super) const PIPE: usize = 256 * 1024;
 
 /// Starts a command in the guest's world.
 pub(super) fn spawn(
@@ -137,171 +121,6 @@ fn attempt(
         pidfd,
         streams,
     })
-}
-
-/// Gives the command its standard streams; returns the agent's ends.
-fn connect(
-    root: &Root,
-    exec: &Exec,
-    account: &Account,
-    command: &mut Command,
-) -> Result<Streams, GuestFault> {
-    let no_pipe = |errno| failed("make the command's pipes", errno);
-    let Some(size) = exec.terminal else {
-        let (stdout, out) = pipe().map_err(no_pipe)?;
-        let (stderr, err) = pipe().map_err(no_pipe)?;
-        command.stdout(Stdio::from(out)).stderr(Stdio::from(err));
-        rustix::io::ioctl_fionbio(&stdout, true).map_err(no_pipe)?;
-        rustix::io::ioctl_fionbio(&stderr, true).map_err(no_pipe)?;
-        let stdin = if exec.stdin {
-            let (input, stdin) = pipe().map_err(no_pipe)?;
-            command.stdin(Stdio::from(input));
-            rustix::io::ioctl_fionbio(&stdin, true).map_err(no_pipe)?;
-            Some(stdin)
-        } else {
-            command.stdin(Stdio::null());
-            None
-        };
-        return Ok(Streams::Pipes {
-            stdin,
-            stdout,
-            stderr,
-        });
-    };
-    let (master, slave) = terminal(root, account).map_err(|e| failed("open a terminal", e))?;
-    let no_terminal = |errno| failed("set the terminal up", errno);
-    rustix::termios::tcsetwinsize(&slave, window(size)).map_err(no_terminal)?;
-    let no_copy = |error: std::io::Error| failed_io("set the terminal up", &error);
-    command.stdin(Stdio::from(slave.try_clone().map_err(no_copy)?));
-    command.stdout(Stdio::from(slave.try_clone().map_err(no_copy)?));
-    command.stderr(Stdio::from(slave));
-    Ok(Streams::Terminal(master))
-}
-
-fn pipe() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // With the usual 64 KiB it only works more often.
-    let _ = rustix::pipe::fcntl_setpipe_size(&write, PIPE);
-    Ok((read, write))
-}
-
-/// A terminal of the guest's own `/dev`, so that its name leads to it there (ttyname(3)).
-fn terminal(root: &Root, account: &Account) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = if root.confines() {
-        let flags = OFlags::RDWR | OFlags::NOCTTY;
-        root.open(b"/dev/ptmx", flags, Mode::empty())?
-    } else {
-        rustix::pty::openpt(flags)?
-    };
-    rustix::pty::unlockpt(&master)?;
-    let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
-    if root.confines() {
-        rustix::fs::fchown(&slave, Some(Uid::from_raw(account.uid)), None)?;
-    }
-    rustix::io::ioctl_fionbio(&master, true)?;
-    Ok((master, slave))
-}
-
-/// What failed between fork and exec, told by one byte through a pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Stage {
-    Session = 1,
-    Root,
-    User,
-    Directory,
-}
-
-/// The steps between fork and exec, prepared so that they only make system calls.
-struct Steps {
-    told: OwnedFd,
-    terminal: bool,
-    root: Option<OwnedFd>,
-    groups: Vec<Gid>,
-    gid: Gid,
-    uid: Uid,
-    directory: CString,
-    needs_directory: bool,
-}
-
-impl Steps {
-    fn new(
-        root: &Root,
-        exec: &Exec,
-        account: &Account,
-        plan: &Plan,
-        told: OwnedFd,
-    ) -> Result<Self, GuestFault> {
-        let directory = CString::new(plan.directory.as_slice());
-        let directory = directory
-            .map_err(|_| fault(FaultCode::BadRequest, "a directory contains a zero byte"))?;
-        let inside = root
-            .confines()
-            .then(|| root.as_fd().try_clone_to_owned())
-            .transpose();
-        Ok(Self {
-            told,
-            terminal: exec.terminal.is_some(),
-            root: inside.map_err(|error| failed_io("open the guest's root", &error))?,
-            groups: account
-                .groups
-                .iter()
-                .map(|gid| Gid::from_raw(*gid))
-                .collect(),
-            gid: Gid::from_raw(account.gid),
-            uid: Uid::from_raw(account.uid),
-            directory,
-            needs_directory: plan.needs_directory,
-        })
-    }
-
-    fn run(&self) -> rustix::io::Result<()> {
-        let stage = |stage: Stage| {
-            move |errno| {
-                let _ = rustix::io::write(&self.told, &[stage as u8]);
-                errno
-            }
-        };
-        self.lead().map_err(stage(Stage::Session))?;
-        if let Some(root) = &self.root {
-            enter(root).map_err(stage(Stage::Root))?;
-            self.become_user().map_err(stage(Stage::User))?;
-        }
-        self.change_directory().map_err(stage(Stage::Directory))
-    }
-
-    /// Leads a session, with the terminal as its own.
-    fn lead(&self) -> rustix::io::Result<()> {
-        rustix::process::setsid()?;
-        if self.terminal {
-            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
-        }
-        Ok(())
-    }
-
-    fn become_user(&self) -> rustix::io::Result<()> {
-        // The agent's own limit is high; programs that use select(2) need the usual one.
-        let mut files = rustix::process::getrlimit(Resource::Nofile);
-        files.current = files.maximum.map(|most| most.min(1024));
-        rustix::process::setrlimit(Resource::Nofile, files)?;
-        rustix::thread::set_thread_groups(&self.groups)?;
-        rustix::thread::set_thread_res_gid(self.gid, self.gid, self.gid)?;
-        rustix::thread::set_thread_res_uid(self.uid, self.uid, self.uid)
-    }
-
-    fn change_directory(&self) -> rustix::io::Result<()> {
-        match rustix::process::chdir(self.directory.as_c_str()) {
-            Err(_) if !self.needs_directory => rustix::process::chdir(c"/"),
-            other => other,
-        }
-    }
-}
-
-fn enter(root: &OwnedFd) -> rustix::io::Result<()> {
-    rustix::process::fchdir(root)?;
-    rustix::process::chroot(c".")?;
-    rustix::process::chdir(c"/")
 }
 
 /// Why a spawn failed, from its error and what the child told.

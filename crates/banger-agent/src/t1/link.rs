@@ -231,3 +231,20 @@ fn finished_sessions_are_bounded() {
     );
     assert!(host.ask(201, &attach(6)).is_ok());
 }
+
+#[test]
+fn a_guest_without_file_systems_answers_and_says_why() {
+    let cause = crate::fault::fault(FaultCode::Guest, "no disk has the serial number");
+    let guest = Guest::broken(cause.clone());
+    let mut host = guest.connect();
+    let calls = [
+        Call::Configure(configuration()),
+        Call::Exec(exec(1, &["true"])),
+        Call::Get(b"/file".to_vec()),
+        Call::Health,
+    ];
+    for (stream, call) in (1..).zip(calls) {
+        assert_eq!(host.ask(stream, &call), Err(cause.clone()), "{call:?}");
+    }
+    assert_eq!(host.ask(9, &Call::Shutdown), Ok(Answer::Done));
+}

@@ -4,6 +4,7 @@
 mod exec;
 mod host;
 mod link;
+mod sessions;
 mod transfer;
 
 use crate::{Machine, Root, World, serve_on};
@@ -11,7 +12,7 @@ use banger_proto::guest::hello::HostHello;
 use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState};
 use host::{Host, Talk, eventually};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -57,11 +58,24 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn start() -> Self {
+        Self::serving(|root, machine| World::new(Root::host(root).expect("opened"), machine))
+    }
+
+    /// A guest whose disks could not be mounted.
+    pub(crate) fn broken(fault: GuestFault) -> Self {
+        Self::serving(|_, machine| {
+            let (world, mounting) = World::mounting(machine);
+            mounting.finish(Err(fault));
+            world
+        })
+    }
+
+    fn serving(world: impl FnOnce(&Path, Arc<Recorder>) -> World) -> Self {
         let root = tempfile::tempdir().expect("temp");
         let socket = root.path().join("agent.sock");
         let listener = UnixListener::bind(&socket).expect("bound");
         let machine = Arc::new(Recorder::default());
-        let world = World::new(Root::host(root.path()).expect("opened"), machine.clone());
+        let world = world(root.path(), machine.clone());
         // Ends with the test's process.
         std::thread::spawn(move || serve_on(listener, world));
         Self {
