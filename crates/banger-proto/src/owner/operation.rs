@@ -12,6 +12,10 @@ pub enum Event {
     Accepted {
         /// Its id, `op-` and six characters.
         op: String,
+        /// The id of the sandbox that it makes or changes: with it a client that is interrupted can
+        /// delete what is being created for it, and nothing else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sandbox: Option<String>,
     },
     /// A new stage begins.
     Stage {
