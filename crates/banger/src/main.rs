@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The command line of banger: see the library.
+
+fn main() -> std::process::ExitCode {
+    banger::run()
+}

@@ -1,0 +1,260 @@
+//! The daemon's client: one keep-alive connection for the requests of a command, more only where
+//! requests go on side by side.
+//!
+//! Standalone, the daemon is started when nobody listens, and replaced when it is of another build
+//! and idle. With `BANGER_SOCKET` the daemon there is taken as it is.
+
+pub mod connect;
+pub mod daemon_start;
+mod io;
+pub mod operation;
+pub mod path;
+pub mod request;
+pub mod version;
+
+use crate::place::{Place, Surroundings};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::daemon::{StopRequest, Version, build_of};
+use connect::Unconnected;
+use hyper::body::Incoming;
+use hyper::{Method, Response};
+use operation::Events;
+use request::{Ask, Connection, Unanswered};
+use serde::{Serialize, de::DeserializeOwned};
+use std::cell::RefCell;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::time::Instant;
+use version::Verdict;
+
+/// A client of the daemon.
+pub struct Client {
+    surroundings: Surroundings,
+    idle: RefCell<Vec<Connection>>,
+    note: Option<String>,
+}
+
+impl Client {
+    /// Connects; starts or replaces the daemon where that is needed.
+    ///
+    /// # Errors
+    /// A fault when no daemon answers that fits.
+    pub async fn connect(surroundings: Surroundings) -> Result<Self, Fault> {
+        let mut client = Self {
+            surroundings,
+            idle: RefCell::default(),
+            note: None,
+        };
+        let deadline = Instant::now() + daemon_start::START_LIMIT;
+        // A daemon may leave between our connecting and its answering.
+        let lost = loop {
+            match client.settle().await {
+                Err(Settling::Lost(error)) if Instant::now() >= deadline => break error,
+                Err(Settling::Lost(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(Settling::Fault(fault)) => return Err(fault),
+                Ok(()) => return Ok(client),
+            }
+        };
+        Err(lost.into())
+    }
+
+    /// Connects only if a daemon listens already; `None` if none does.
+    ///
+    /// # Errors
+    /// A fault when the socket is not to be trusted or does not answer.
+    pub async fn if_running(surroundings: Surroundings) -> Result<Option<Self>, Fault> {
+        let stream = match connect::connect(&surroundings.place(), surroundings.uid).await {
+            Err(Unconnected::Nobody(_)) => return Ok(None),
+            stream => stream?,
+        };
+        let idle = RefCell::new(vec![request::open(stream).await?]);
+        Ok(Some(Self {
+            surroundings,
+            idle,
+            note: None,
+        }))
+    }
+
+    /// Something that the user should know about the daemon.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    async fn settle(&mut self) -> Result<(), Settling> {
+        let connection = request::open(self.stream().await?).await?;
+        self.idle.borrow_mut().push(connection);
+        if matches!(self.surroundings.place(), Place::Given(_)) {
+            return Ok(());
+        }
+        let daemon: Version = self
+            .try_json(Ask::bare(Method::GET, path::plain("version")))
+            .await?;
+        let build = self
+            .surroundings
+            .daemon_program()
+            .and_then(|program| std::fs::metadata(program).ok())
+            .map(|file| build_of(&file));
+        if version::compare(&daemon, build.as_deref()) == Verdict::Fits {
+            return Ok(());
+        }
+        self.replace(&daemon).await
+    }
+
+    async fn replace(&mut self, daemon: &Version) -> Result<(), Settling> {
+        let ask = Ask::json(
+            Method::POST,
+            path::plain("daemon/stop"),
+            &StopRequest { if_idle: true },
+        );
+        match self.try_json::<serde::de::IgnoredAny>(ask).await {
+            Ok(_) => {}
+            Err(Settling::Fault(fault)) => {
+                self.note = Some(version::keep(daemon, &fault.message)?);
+                return Ok(());
+            }
+            Err(lost) => return Err(lost),
+        }
+        self.idle.borrow_mut().clear();
+        self.wait_until_gone().await?;
+        let connection = request::open(self.stream().await?).await?;
+        self.idle.borrow_mut().push(connection);
+        Ok(())
+    }
+
+    async fn wait_until_gone(&self) -> Result<(), Fault> {
+        let deadline = Instant::now() + daemon_start::START_LIMIT;
+        let place = self.surroundings.place();
+        while connect::connect(&place, self.surroundings.uid)
+            .await
+            .is_ok()
+        {
+            if Instant::now() >= deadline {
+                let message = "the daemon agreed to stop and still listens";
+                return Err(Fault::new(FaultCode::TimedOut, message)
+                    .with_remedy("end the process that `banger daemon status` shows"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// A new connection to the daemon, which is started if need be.
+    ///
+    /// # Errors
+    /// A fault when there is none.
+    pub async fn stream(&self) -> Result<UnixStream, Fault> {
+        let place = self.surroundings.place();
+        match connect::connect(&place, self.surroundings.uid).await {
+            Err(Unconnected::Nobody(_)) if matches!(place, Place::Standalone(_)) => {
+                Ok(daemon_start::start(&self.surroundings).await?)
+            }
+            stream => Ok(stream?),
+        }
+    }
+
+    async fn connection(&self) -> Result<Connection, Settling> {
+        let kept = self.idle.borrow_mut().pop();
+        match kept.filter(|connection| !connection.is_closed()) {
+            Some(connection) => Ok(connection),
+            None => Ok(request::open(self.stream().await?).await?),
+        }
+    }
+
+    async fn try_json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Settling> {
+        let mut connection = self.connection().await?;
+        let answer = request::send(&mut connection, ask).await?;
+        let (status, op) = (answer.status(), request::op_of(&answer));
+        let body = request::bytes(answer).await?;
+        self.idle.borrow_mut().push(connection);
+        if !status.is_success() {
+            return Err(request::fault_of(status.as_u16(), op.as_deref(), &body).into());
+        }
+        let body: &[u8] = if body.is_empty() { b"null" } else { &body };
+        serde_json::from_slice(body)
+            .map_err(|error| Unanswered::Unreadable(error.to_string()).into())
+    }
+
+    /// Sends a request and reads its answer's JSON.
+    ///
+    /// # Errors
+    /// The daemon's fault, or one about the connection.
+    pub async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Fault> {
+        Ok(self.try_json(ask).await?)
+    }
+
+    /// `GET`.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, Fault> {
+        self.json(Ask::bare(Method::GET, path)).await
+    }
+
+    /// `POST` with JSON.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: String,
+        content: &impl Serialize,
+    ) -> Result<T, Fault> {
+        self.json(Ask::json(Method::POST, path, content)).await
+    }
+
+    /// Sends a request whose answer is read while it comes.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub async fn open(&self, ask: Ask) -> Result<Response<Incoming>, Fault> {
+        let mut connection = self.connection().await?;
+        let answer = request::send(&mut connection, ask).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (status, op) = (answer.status().as_u16(), request::op_of(&answer));
+        let body = request::bytes(answer).await?;
+        Err(request::fault_of(status, op.as_deref(), &body))
+    }
+
+    /// Begins a long operation.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub async fn begin(&self, ask: Ask) -> Result<Events, Fault> {
+        Ok(Events::new(self.open(ask).await?.into_body()))
+    }
+}
+
+/// Why a request brought nothing.
+enum Settling {
+    /// The connection broke: the daemon may just be leaving.
+    Lost(Unanswered),
+    /// There is no point in trying again.
+    Fault(Fault),
+}
+
+impl From<Unanswered> for Settling {
+    fn from(error: Unanswered) -> Self {
+        match error {
+            Unanswered::Lost(_) => Self::Lost(error),
+            other => Self::Fault(other.into()),
+        }
+    }
+}
+
+impl From<Fault> for Settling {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Settling> for Fault {
+    fn from(settling: Settling) -> Self {
+        match settling {
+            Settling::Lost(error) => error.into(),
+            Settling::Fault(fault) => fault,
+        }
+    }
+}

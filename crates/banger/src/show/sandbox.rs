@@ -1,0 +1,210 @@
+//! Sandboxes, their ports and their health.
+
+use super::table::{Table, Tone};
+use super::words::{age, mib, show_bytes};
+use banger_model::SandboxState;
+use banger_model::spec::Source;
+use banger_proto::owner::daemon::Defaults;
+use banger_proto::owner::sandbox::{
+    CreateRequest, Health, Port, Run, Sandbox, Sourced, StartTimes,
+};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// The first eight digits of an id.
+#[must_use]
+pub fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+const fn tone(state: SandboxState) -> Tone {
+    match state {
+        SandboxState::Running => Tone::Good,
+        SandboxState::Starting | SandboxState::Stopping | SandboxState::Deleting => Tone::Warning,
+        SandboxState::Created | SandboxState::Stopped => Tone::Faint,
+        SandboxState::NeedsRepair => Tone::Bad,
+    }
+}
+
+/// The table of `list` and `ps`.
+#[must_use]
+pub fn table(sandboxes: &[Sandbox], now: u64) -> Table {
+    let mut table = Table::new(&[
+        "ID", "NAME", "STATE", "IMAGE", "VCPU", "MEMORY", "DISK", "AGE", "REASON",
+    ]);
+    for sandbox in sandboxes {
+        table.row([
+            (short(&sandbox.id).to_owned(), Tone::Faint),
+            (sandbox.name.clone(), Tone::Plain),
+            (sandbox.state.to_string(), tone(sandbox.state)),
+            (sandbox.image.value.clone(), Tone::Plain),
+            (sandbox.vcpu.value.to_string(), Tone::Plain),
+            (mib(sandbox.memory_mib.value), Tone::Plain),
+            (show_bytes(sandbox.disk_used), Tone::Plain),
+            (age(sandbox.created_at, now), Tone::Plain),
+            (sandbox.reason.clone().unwrap_or_default(), Tone::Plain),
+        ]);
+    }
+    table
+}
+
+fn sourced<T: Display>(text: T, source: Source) -> String {
+    match source {
+        Source::Request => text.to_string(),
+        other => format!("{text} ({other})"),
+    }
+}
+
+/// Everything about one.
+#[must_use]
+pub fn details(sandbox: &Sandbox, now: u64) -> Table {
+    let mut table = Table::new(&[]);
+    let mut line = |what: &str, text: String| {
+        table.row([(what.to_owned(), Tone::Strong), (text, Tone::Plain)]);
+    };
+    line("name", sandbox.name.clone());
+    line("id", sandbox.id.clone());
+    line("state", sandbox.state.to_string());
+    if let Some(reason) = &sandbox.reason {
+        line("reason", reason.clone());
+    }
+    line("image", sourced(&sandbox.image.value, sandbox.image.source));
+    line(
+        "kernel",
+        sourced(&sandbox.kernel.value, sandbox.kernel.source),
+    );
+    line("vcpu", sourced(sandbox.vcpu.value, sandbox.vcpu.source));
+    let size = |size: &Sourced<u64>| sourced(mib(size.value), size.source);
+    line("memory", size(&sandbox.memory_mib));
+    line("work disk", size(&sandbox.disk_mib));
+    line("system disk", size(&sandbox.system_disk_mib));
+    line("disk used", show_bytes(sandbox.disk_used));
+    line(
+        "outside access",
+        if sandbox.nat { "yes" } else { "no" }.into(),
+    );
+    line("init", sandbox.init.to_string());
+    if sandbox.ephemeral {
+        line("ephemeral", "deleted when its first session ends".into());
+    }
+    line("age", age(sandbox.created_at, now));
+    line("directory", sandbox.directory.clone());
+    if let Some(run) = &sandbox.run {
+        run_details(run, now, &mut line);
+    }
+    table
+}
+
+fn run_details(run: &Run, now: u64, line: &mut impl FnMut(&str, String)) {
+    line("backend", run.backend.clone());
+    if let Some(pid) = run.pid {
+        line("process", pid.to_string());
+    }
+    line("guest kernel", run.kernel_release.clone());
+    let first = if run.init_started {
+        "the image's init"
+    } else {
+        "the agent"
+    };
+    line("runs as PID 1", first.into());
+    line("started", format!("{} ago", age(run.started_at, now)));
+    line("start times", times(&run.times, None));
+}
+
+/// The meanings of "started", in order.
+#[must_use]
+pub fn times(times: &StartTimes, first_command: Option<Duration>) -> String {
+    let seconds = |ms: f64| format!("{:.2}s", ms / 1000.0);
+    let mut parts = vec![
+        format!("VMM up {}", seconds(times.vmm_up_ms)),
+        format!("guest running {}", seconds(times.guest_running_ms)),
+        format!("agent answered {}", seconds(times.agent_answered_ms)),
+    ];
+    if let Some(settled) = times.init_settled_ms {
+        parts.push(format!("init settled {}", seconds(settled)));
+    }
+    if let Some(done) = first_command {
+        parts.push(format!("first command done {:.2}s", done.as_secs_f64()));
+    }
+    parts.join(" · ")
+}
+
+/// What a request will get, in one line: `1 vcpu | 1GiB | 8GiB disk | image debian`.
+#[must_use]
+pub fn spec_line(request: &CreateRequest, defaults: &Defaults) -> String {
+    let vcpu = request
+        .vcpu
+        .map_or(defaults.vcpu.value, |count| count.get());
+    let memory = request
+        .memory_mib
+        .map_or(defaults.memory_mib.value, |size| size.mib());
+    let disk = request
+        .disk_mib
+        .map_or(defaults.disk_mib.value, |size| size.mib());
+    let image = request
+        .image
+        .as_ref()
+        .map_or(defaults.image.value.as_str(), |name| name.as_str());
+    format!(
+        "{vcpu} vcpu | {} | {} disk | image {image}",
+        mib(memory),
+        mib(disk)
+    )
+}
+
+/// Sockets that listen, each with its sandbox.
+#[must_use]
+pub fn ports<'a>(all: impl Iterator<Item = (&'a str, &'a [Port])>) -> Table {
+    let mut table = Table::new(&["SANDBOX", "PROTOCOL", "ADDRESS", "PORT", "PROCESS"]);
+    for (name, ports) in all {
+        for port in ports {
+            let process = match (&port.process, port.pid) {
+                (Some(process), Some(pid)) => format!("{process} ({pid})"),
+                (Some(process), None) => process.clone(),
+                (None, pid) => pid.map(|pid| pid.to_string()).unwrap_or_default(),
+            };
+            table.row([
+                (name, Tone::Plain),
+                (&port.protocol, Tone::Plain),
+                (&port.address, Tone::Plain),
+                (&port.port.to_string(), Tone::Plain),
+                (&process, Tone::Plain),
+            ]);
+        }
+    }
+    table
+}
+
+/// How guests are.
+#[must_use]
+pub fn health<'a>(all: impl Iterator<Item = (&'a str, &'a Health)>) -> Table {
+    let mut table = Table::new(&[
+        "SANDBOX",
+        "INIT",
+        "UPTIME",
+        "MEMORY FREE",
+        "MEMORY",
+        "SESSIONS",
+        "AGENT",
+    ]);
+    for (name, health) in all {
+        let kib = |kib: u64| show_bytes(kib.saturating_mul(1024));
+        let init = match health.init.as_str() {
+            "starting" => Tone::Warning,
+            _ => Tone::Plain,
+        };
+        table.row([
+            (name, Tone::Plain),
+            (&health.init, init),
+            (&age(0, health.uptime_ms / 1000), Tone::Plain),
+            (&kib(health.memory_available_kib), Tone::Plain),
+            (&kib(health.memory_total_kib), Tone::Plain),
+            (&health.sessions.to_string(), Tone::Plain),
+            (&health.agent_version, Tone::Plain),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests;

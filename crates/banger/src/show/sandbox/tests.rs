@@ -1,0 +1,130 @@
+use super::*;
+use banger_model::{Init, MemorySize, VcpuCount};
+
+fn value<T>(value: T, source: Source) -> Sourced<T> {
+    Sourced { value, source }
+}
+
+fn sample() -> Sandbox {
+    Sandbox {
+        id: "0123456789abcdef0123456789abcdef".into(),
+        name: "dev".into(),
+        state: SandboxState::Running,
+        reason: None,
+        image: value("debian".into(), Source::Builtin),
+        kernel: value("default".into(), Source::Config),
+        vcpu: value(2, Source::Request),
+        memory_mib: value(1536, Source::Host),
+        disk_mib: value(8192, Source::Builtin),
+        system_disk_mib: value(8192, Source::Builtin),
+        nat: false,
+        init: Init::Auto,
+        ephemeral: false,
+        created_at: 1000,
+        run: Some(Run {
+            pid: Some(77),
+            backend: "qemu-tcg".into(),
+            started_at: 1100,
+            times: StartTimes {
+                vmm_up_ms: 120.0,
+                guest_running_ms: 130.0,
+                agent_answered_ms: 1520.0,
+                init_settled_ms: None,
+            },
+            kernel_release: "6.12.0".into(),
+            init_started: true,
+        }),
+        disk_used: 3 << 20,
+        directory: "/state/sandboxes/0123".into(),
+    }
+}
+
+#[test]
+fn the_list_has_one_line_per_sandbox() {
+    let stopped = Sandbox {
+        name: "old".into(),
+        state: SandboxState::Stopped,
+        reason: Some("the VMM\nwas killed".into()),
+        run: None,
+        ..sample()
+    };
+    insta::assert_snapshot!(table(&[sample(), stopped], 1300).render(false), @"
+    ID        NAME  STATE    IMAGE   VCPU  MEMORY  DISK  AGE   REASON
+    01234567  dev   running  debian  2     1.5GiB  3MiB  5min
+    01234567  old   stopped  debian  2     1.5GiB  3MiB  5min  the VMM�was killed
+    ");
+}
+
+#[test]
+fn details_say_where_each_value_came_from() {
+    insta::assert_snapshot!(details(&sample(), 1300).render(false), @"
+    name            dev
+    id              0123456789abcdef0123456789abcdef
+    state           running
+    image           debian (builtin)
+    kernel          default (config)
+    vcpu            2
+    memory          1.5GiB (host)
+    work disk       8GiB (builtin)
+    system disk     8GiB (builtin)
+    disk used       3MiB
+    outside access  no
+    init            auto
+    age             5min
+    directory       /state/sandboxes/0123
+    backend         qemu-tcg
+    process         77
+    guest kernel    6.12.0
+    runs as PID 1   the image's init
+    started         3min ago
+    start times     VMM up 0.12s · guest running 0.13s · agent answered 1.52s
+    ");
+}
+
+#[test]
+fn the_four_times_are_in_one_line() {
+    let run = sample().run.expect("runs");
+    assert_eq!(
+        times(&run.times, Some(Duration::from_millis(1560))),
+        "VMM up 0.12s · guest running 0.13s · agent answered 1.52s · first command done 1.56s"
+    );
+}
+
+#[test]
+fn the_spec_line_shows_what_was_asked_over_the_defaults() {
+    let defaults = Defaults {
+        image: value("debian".into(), Source::Builtin),
+        kernel: value("default".into(), Source::Builtin),
+        vcpu: value(1, Source::Builtin),
+        memory_mib: value(1024, Source::Builtin),
+        disk_mib: value(8192, Source::Builtin),
+        system_disk_mib: value(8192, Source::Builtin),
+    };
+    assert_eq!(
+        spec_line(&CreateRequest::default(), &defaults),
+        "1 vcpu | 1GiB | 8GiB disk | image debian"
+    );
+    let request = CreateRequest {
+        vcpu: VcpuCount::try_from(4).ok(),
+        memory_mib: MemorySize::try_from(512).ok(),
+        image: "alpine".parse().ok(),
+        ..CreateRequest::default()
+    };
+    assert_eq!(
+        spec_line(&request, &defaults),
+        "4 vcpu | 512MiB | 8GiB disk | image alpine"
+    );
+}
+
+#[test]
+fn what_a_guest_calls_its_processes_is_made_harmless() {
+    let port = Port {
+        protocol: "tcp".into(),
+        address: "0.0.0.0".into(),
+        port: 80,
+        pid: Some(7),
+        process: Some("\u{1b}]0;evil\u{7}".into()),
+    };
+    let text = ports([("dev", &[port][..])].into_iter()).render(false);
+    assert!(!text.contains('\u{1b}') && text.contains("(7)"), "{text:?}");
+}
