@@ -23,6 +23,11 @@ impl HyperIo {
             buffer: vec![0; CHUNK].into(),
         }
     }
+
+    /// The stream; nothing that was read is held back here.
+    pub(super) fn into_stream(self) -> UnixStream {
+        self.stream
+    }
 }
 
 impl Read for HyperIo {

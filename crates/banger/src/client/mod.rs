@@ -10,6 +10,7 @@ mod io;
 pub mod operation;
 pub mod path;
 pub mod request;
+mod upgrade;
 pub mod version;
 
 use crate::place::{Place, Surroundings};
@@ -25,6 +26,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::Instant;
+pub use upgrade::WebSocket;
 use version::Verdict;
 
 /// A client of the daemon.
@@ -49,9 +51,9 @@ impl Client {
         // A daemon may leave between our connecting and its answering.
         let lost = loop {
             match client.settle().await {
-                Err(Settling::Lost(error)) if Instant::now() >= deadline => break error,
-                Err(Settling::Lost(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Err(Settling::Fault(fault)) => return Err(fault),
+                Err(Lost::Connection(error)) if Instant::now() >= deadline => break error,
+                Err(Lost::Connection(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(Lost::Fault(fault)) => return Err(fault),
                 Ok(()) => return Ok(client),
             }
         };
@@ -81,7 +83,7 @@ impl Client {
         self.note.as_deref()
     }
 
-    async fn settle(&mut self) -> Result<(), Settling> {
+    async fn settle(&mut self) -> Result<(), Lost> {
         let connection = request::open(self.stream().await?).await?;
         self.idle.borrow_mut().push(connection);
         if matches!(self.surroundings.place(), Place::Given(_)) {
@@ -101,7 +103,7 @@ impl Client {
         self.replace(&daemon).await
     }
 
-    async fn replace(&mut self, daemon: &Version) -> Result<(), Settling> {
+    async fn replace(&mut self, daemon: &Version) -> Result<(), Lost> {
         let ask = Ask::json(
             Method::POST,
             path::plain("daemon/stop"),
@@ -109,7 +111,7 @@ impl Client {
         );
         match self.try_json::<serde::de::IgnoredAny>(ask).await {
             Ok(_) => {}
-            Err(Settling::Fault(fault)) => {
+            Err(Lost::Fault(fault)) => {
                 self.note = Some(version::keep(daemon, &fault.message)?);
                 return Ok(());
             }
@@ -122,7 +124,11 @@ impl Client {
         Ok(())
     }
 
-    async fn wait_until_gone(&self) -> Result<(), Fault> {
+    /// Waits until nobody listens any more.
+    ///
+    /// # Errors
+    /// A fault after 15 s.
+    pub async fn wait_until_gone(&self) -> Result<(), Fault> {
         let deadline = Instant::now() + daemon_start::START_LIMIT;
         let place = self.surroundings.place();
         while connect::connect(&place, self.surroundings.uid)
@@ -153,7 +159,7 @@ impl Client {
         }
     }
 
-    async fn connection(&self) -> Result<Connection, Settling> {
+    async fn connection(&self) -> Result<Connection, Lost> {
         let kept = self.idle.borrow_mut().pop();
         match kept.filter(|connection| !connection.is_closed()) {
             Some(connection) => Ok(connection),
@@ -161,7 +167,7 @@ impl Client {
         }
     }
 
-    async fn try_json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Settling> {
+    async fn try_json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Lost> {
         let mut connection = self.connection().await?;
         let answer = request::send(&mut connection, ask).await?;
         let (status, op) = (answer.status(), request::op_of(&answer));
@@ -228,33 +234,34 @@ impl Client {
 }
 
 /// Why a request brought nothing.
-enum Settling {
+#[derive(Debug)]
+pub enum Lost {
     /// The connection broke: the daemon may just be leaving.
-    Lost(Unanswered),
+    Connection(Unanswered),
     /// There is no point in trying again.
     Fault(Fault),
 }
 
-impl From<Unanswered> for Settling {
+impl From<Unanswered> for Lost {
     fn from(error: Unanswered) -> Self {
         match error {
-            Unanswered::Lost(_) => Self::Lost(error),
+            Unanswered::Lost(_) => Self::Connection(error),
             other => Self::Fault(other.into()),
         }
     }
 }
 
-impl From<Fault> for Settling {
+impl From<Fault> for Lost {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl From<Settling> for Fault {
-    fn from(settling: Settling) -> Self {
+impl From<Lost> for Fault {
+    fn from(settling: Lost) -> Self {
         match settling {
-            Settling::Lost(error) => error.into(),
-            Settling::Fault(fault) => fault,
+            Lost::Connection(error) => error.into(),
+            Lost::Fault(fault) => fault,
         }
     }
 }

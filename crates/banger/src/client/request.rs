@@ -99,7 +99,7 @@ pub(super) async fn open(stream: UnixStream) -> Result<Connection, Unanswered> {
         .await
         .map_err(Unanswered::Lost)?;
     // It ends with the connection; its error reaches whoever waits for the answer.
-    tokio::spawn(connection);
+    tokio::spawn(connection.with_upgrades());
     Ok(sender)
 }
 

@@ -1,0 +1,45 @@
+//! `banger vm delete`.
+
+use super::App;
+use super::options::References;
+use crate::client::path;
+use crate::client::request::Ask;
+use crate::exit::{Exit, Failure};
+use crate::{operation, several};
+use clap::Args;
+use hyper::Method;
+use serde_json::json;
+
+const EXAMPLES: &str = "\
+Examples:
+  banger vm rm dev
+  banger rm dev db 3fa9";
+
+/// Delete machines with their disks, running or not
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Delete {
+    #[command(flatten)]
+    sandboxes: References,
+}
+
+impl Delete {
+    /// Does it.
+    ///
+    /// # Errors
+    /// The fault of a single reference, or one about the daemon.
+    pub async fn run(self, app: &App) -> Result<Exit, Failure> {
+        let references = &self.sandboxes.references;
+        let client = app.client().await?;
+        let told = several::each(&client, references, async |reference| {
+            let ask = Ask::bare(Method::DELETE, path::sandbox(&reference, ""));
+            let progress = app.progress_of(references, &reference);
+            operation::run::<serde::de::IgnoredAny>(&client, ask, &progress).await?;
+            Ok(json!({ "deleted": reference }))
+        })
+        .await?;
+        several::conclude(app.show, told, |good| {
+            app.show.lines(good.iter().map(|(label, _)| label))
+        })
+    }
+}

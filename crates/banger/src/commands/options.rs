@@ -1,0 +1,120 @@
+//! Options that several commands share.
+
+use crate::complete;
+use crate::exec::{Command, input::Wish};
+use banger_model::{ArtifactName, DiskSize, Init, MemorySize, SandboxName, VcpuCount};
+use banger_proto::owner::sandbox::CreateRequest;
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use std::ffi::OsString;
+
+/// What kind of machine. Whatever is left out, the daemon fills in.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Machine")]
+pub struct Machine {
+    /// Its name: lower-case letters, digits and '-' [default: invented]
+    #[arg(long)]
+    pub name: Option<SandboxName>,
+    /// The image it boots [default: see `banger image list`]
+    #[arg(long, add = ArgValueCandidates::new(complete::images))]
+    pub image: Option<ArtifactName>,
+    /// The kernel it boots [default: see `banger kernel list`]
+    #[arg(long, add = ArgValueCandidates::new(complete::kernels))]
+    pub kernel: Option<ArtifactName>,
+    /// Virtual processors, 1 to 64 [default: a quarter of the host's, at most 4]
+    #[arg(long, value_name = "COUNT")]
+    pub vcpu: Option<VcpuCount>,
+    /// Memory, as 512MiB or 4GiB [default: an eighth of the host's, 1GiB to 8GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemorySize>,
+    /// Size of the work disk at /root; sparse [default: 8GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub disk_size: Option<DiskSize>,
+    /// Size of the system disk over the image; sparse [default: 8GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub system_disk_size: Option<DiskSize>,
+    /// Let the guest reach the outside
+    #[arg(long)]
+    pub nat: bool,
+    /// What becomes PID 1: auto (systemd if the image has it), systemd, none
+    #[arg(long, value_name = "INIT")]
+    pub init: Option<Init>,
+}
+
+impl Machine {
+    /// The request; only what the user typed is in it.
+    #[must_use]
+    pub fn request(&self) -> CreateRequest {
+        CreateRequest {
+            name: self.name.clone(),
+            image: self.image.clone(),
+            kernel: self.kernel.clone(),
+            vcpu: self.vcpu,
+            memory_mib: self.memory,
+            disk_mib: self.disk_size,
+            system_disk_mib: self.system_disk_size,
+            nat: self.nat,
+            init: self.init.unwrap_or_default(),
+            ephemeral: false,
+            start: None,
+        }
+    }
+}
+
+/// How a command runs in the guest.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Command")]
+pub struct Session {
+    /// Send standard input whatever it is, without a terminal unless -t is given
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Send no standard input
+    #[arg(short, long, conflicts_with = "interactive")]
+    pub no_stdin: bool,
+    /// Set a variable; NAME alone passes your own value on (repeatable)
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<OsString>,
+    /// Working directory in the guest [default: the user's home]
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<OsString>,
+    /// User, or user:group, by name or number [default: root]
+    #[arg(short, long)]
+    pub user: Option<String>,
+}
+
+impl Session {
+    /// The command with these options.
+    #[must_use]
+    pub fn command(self, argv: Vec<OsString>) -> Command {
+        Command {
+            argv,
+            environment: self.env,
+            directory: self.workdir,
+            user: self.user,
+            wish: Wish {
+                interactive: self.interactive,
+                terminal: self.tty,
+                no_stdin: self.no_stdin,
+            },
+        }
+    }
+}
+
+/// One or more sandboxes.
+#[derive(Debug, Clone, Args)]
+pub struct References {
+    /// Name, id or unique beginning of an id; several at once are fine
+    #[arg(required = true, value_name = "SANDBOX", add = ArgValueCandidates::new(complete::sandboxes))]
+    pub references: Vec<String>,
+}
+
+/// Exactly one sandbox.
+#[derive(Debug, Clone, Args)]
+pub struct Reference {
+    /// Name, id or unique beginning of an id
+    #[arg(value_name = "SANDBOX", add = ArgValueCandidates::new(complete::sandboxes))]
+    pub reference: String,
+}

@@ -1,0 +1,36 @@
+//! `banger vm stop`.
+
+use super::App;
+use super::options::References;
+use crate::client::path;
+use crate::client::request::Ask;
+use crate::exit::{Exit, Failure};
+use clap::Args;
+use hyper::Method;
+
+const EXAMPLES: &str = "\
+Examples:
+  banger vm stop dev
+  banger vm stop dev db";
+
+/// Shut machines down in order; their disks are kept
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Stop {
+    #[command(flatten)]
+    sandboxes: References,
+}
+
+impl Stop {
+    /// Does it.
+    ///
+    /// # Errors
+    /// The fault of a single reference, or one about the daemon.
+    pub async fn run(self, app: &App) -> Result<Exit, Failure> {
+        let request = serde_json::json!({});
+        app.change(&self.sandboxes.references, "stopped", |reference| {
+            Ask::json(Method::POST, path::sandbox(reference, "/stop"), &request)
+        })
+        .await
+    }
+}

@@ -1,0 +1,62 @@
+//! `banger vm`.
+
+use super::{
+    App, copy, create, delete, exec, health, kill, list, logs, ports, prune, restart, run, show,
+    start, stop,
+};
+use crate::exit::{Exit, Failure};
+use clap::Subcommand;
+
+/// Machines
+#[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "each is documented where it is defined, and that is the help"
+)]
+pub enum VmCommand {
+    Run(run::Run),
+    Create(create::Create),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Restart(restart::Restart),
+    Kill(kill::Kill),
+    #[command(visible_alias = "rm")]
+    Delete(delete::Delete),
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    Show(show::Show),
+    Exec(exec::Exec),
+    Shell(exec::Shell),
+    Cp(copy::Copy),
+    Logs(logs::Logs),
+    Prune(prune::Prune),
+    Ports(ports::Ports),
+    Health(health::Health),
+}
+
+impl VmCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// The verb's failure.
+    pub async fn run(self, app: &App) -> Result<Exit, Failure> {
+        match self {
+            Self::Run(verb) => verb.run(app).await,
+            Self::Create(verb) => verb.run(app).await,
+            Self::Start(verb) => verb.run(app).await,
+            Self::Stop(verb) => verb.run(app).await,
+            Self::Restart(verb) => verb.run(app).await,
+            Self::Kill(verb) => verb.run(app).await,
+            Self::Delete(verb) => verb.run(app).await,
+            Self::List(verb) => verb.run(app).await,
+            Self::Show(verb) => verb.run(app).await,
+            Self::Exec(verb) => verb.run(app).await,
+            Self::Shell(verb) => verb.run(app).await,
+            Self::Cp(verb) => verb.run(app).await,
+            Self::Logs(verb) => verb.run(app).await,
+            Self::Prune(verb) => verb.run(app).await,
+            Self::Ports(verb) => verb.run(app).await,
+            Self::Health(verb) => verb.run(app).await,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Completion of names. It asks a daemon that runs and never starts one; whatever fails completes
+//! to nothing.
+
+use crate::client::{Client, path};
+use crate::place::Surroundings;
+use banger_proto::owner::artifact::{Image, Kernel};
+use banger_proto::owner::sandbox::Sandbox;
+use clap_complete::CompletionCandidate;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// How long a user waits for names after pressing the key.
+const LIMIT: Duration = Duration::from_millis(500);
+
+/// Names of sandboxes.
+#[must_use]
+pub fn sandboxes() -> Vec<CompletionCandidate> {
+    candidates("sandboxes", |sandbox: Sandbox| {
+        let state = sandbox.state.to_string();
+        CompletionCandidate::new(sandbox.name).help(Some(state.into()))
+    })
+}
+
+/// Names of images.
+#[must_use]
+pub fn images() -> Vec<CompletionCandidate> {
+    candidates("images", |image: Image| {
+        CompletionCandidate::new(image.name)
+    })
+}
+
+/// Names of kernels.
+#[must_use]
+pub fn kernels() -> Vec<CompletionCandidate> {
+    candidates("kernels", |kernel: Kernel| {
+        CompletionCandidate::new(kernel.name)
+    })
+}
+
+fn candidates<T: DeserializeOwned>(
+    collection: &str,
+    show: impl Fn(T) -> CompletionCandidate,
+) -> Vec<CompletionCandidate> {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return Vec::new();
+    };
+    let asked = async { tokio::time::timeout(LIMIT, list(collection)).await.ok()? };
+    let all: Vec<T> = runtime.block_on(asked).unwrap_or_default();
+    all.into_iter().map(show).collect()
+}
+
+async fn list<T: DeserializeOwned>(collection: &str) -> Option<Vec<T>> {
+    let client = Client::if_running(Surroundings::of_process())
+        .await
+        .ok()??;
+    client.get(path::plain(collection)).await.ok()
+}
