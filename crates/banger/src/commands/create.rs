@@ -20,14 +20,14 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Create {
-    #[command(flatten)]
-    machine: Machine,
     /// Only create it
     #[arg(long, conflicts_with = "wait")]
     no_start: bool,
     /// What to wait for: agent, or init (all of the image's services)
     #[arg(long, value_name = "WHAT")]
     wait: Option<Wait>,
+    #[command(flatten)]
+    machine: Machine,
 }
 
 impl Create {

@@ -34,8 +34,6 @@ Examples:
 #[command(after_help = EXEC_EXAMPLES)]
 pub struct Exec {
     #[command(flatten)]
-    session: Session,
-    #[command(flatten)]
     sandbox: Reference,
     /// The command and its arguments
     #[arg(
@@ -45,6 +43,8 @@ pub struct Exec {
         value_name = "COMMAND"
     )]
     command: Vec<OsString>,
+    #[command(flatten)]
+    session: Session,
 }
 
 /// Open a login shell in a running machine
@@ -52,9 +52,9 @@ pub struct Exec {
 #[command(after_help = SHELL_EXAMPLES)]
 pub struct Shell {
     #[command(flatten)]
-    session: Session,
-    #[command(flatten)]
     sandbox: Reference,
+    #[command(flatten)]
+    session: Session,
 }
 
 impl Exec {

@@ -78,13 +78,13 @@ pub struct Cli {
 pub enum Command {
     #[command(subcommand)]
     Vm(vm::VmCommand),
-    /// Short for `vm run`
+    /// Short for `vm run`: run a command or a shell in a new machine
     Run(run::Run),
-    /// Short for `vm exec`
+    /// Short for `vm exec`: run a command in a running machine
     Exec(exec::Exec),
-    /// Short for `vm shell`
+    /// Short for `vm shell`: open a shell in a running machine
     Shell(exec::Shell),
-    /// Short for `vm delete`
+    /// Short for `vm delete`: delete machines
     Rm(delete::Delete),
     Ps(list::Ps),
     #[command(subcommand)]

@@ -33,10 +33,6 @@ See `banger help exit-codes`, and `banger help stdin` for what is sent as input.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Run {
-    #[command(flatten)]
-    machine: Machine,
-    #[command(flatten)]
-    session: Session,
     /// Delete the machine when the command or shell ends, whatever its end
     #[arg(long)]
     rm: bool,
@@ -49,9 +45,13 @@ pub struct Run {
     /// Print on standard error how long each part of the start took
     #[arg(long)]
     timings: bool,
-    /// The command and its arguments
+    /// The command and its arguments [default: a login shell]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten)]
+    machine: Machine,
+    #[command(flatten)]
+    session: Session,
 }
 
 impl Run {

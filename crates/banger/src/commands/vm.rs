@@ -7,7 +7,7 @@ use super::{
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
 
-/// Machines
+/// Machines: create, use, look at and delete them
 #[derive(Debug, Subcommand)]
 #[expect(
     missing_docs,
