@@ -28,9 +28,13 @@ pub async fn create(
 ) -> Result<Sandbox, Failure> {
     let ask = Ask::json(Method::POST, path::plain("sandboxes"), request);
     let progress = show.progress();
+    let events = tokio::select! {
+        events = client.begin(ask) => events?,
+        number = signals.stop() => return Err(unanswered(number)),
+    };
     let mut creation = Creation {
         client,
-        events: client.begin(ask).await?,
+        events,
         op: None,
         id: None,
     };
@@ -45,6 +49,15 @@ pub async fn create(
     match ended {
         Ok(sandbox) => Ok(sandbox),
         Err(fault) => Err(creation.kept(fault).await.into()),
+    }
+}
+
+fn unanswered(number: u8) -> Failure {
+    let message = "interrupted before the daemon answered: it may create the sandbox yet";
+    Failure {
+        fault: Fault::new(FaultCode::Cancelled, message)
+            .with_remedy("see `banger vm list`, delete it with `banger vm rm NAME`"),
+        exit: Exit::Signal(number),
     }
 }
 

@@ -88,7 +88,6 @@ impl Run {
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         self.check()?;
         let client = app.client().await.map_err(Failure::around)?;
-        let mut signals = app.signals().map_err(Failure::around)?;
         let request = self.request();
         if app.show.stderr_terminal && !app.show.quiet {
             let defaults: Defaults = client
@@ -97,6 +96,7 @@ impl Run {
                 .map_err(|fault| Failure::from(fault).around())?;
             app.show.note(&spec_line(&request, &defaults));
         }
+        let mut signals = app.signals().map_err(Failure::around)?;
         let begun = Instant::now();
         let sandbox = creation::create(&client, app.show, &request, &mut signals)
             .await
