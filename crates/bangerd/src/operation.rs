@@ -77,7 +77,10 @@ pub struct Place {
 impl Operation {
     fn new() -> Self {
         let id = OpId::new();
-        let accepted = Event::Accepted { op: id.to_string() };
+        let accepted = Event::Accepted {
+            op: id.to_string(),
+            sandbox: None,
+        };
         let story = Story {
             events: vec![accepted],
             revision: 0,
