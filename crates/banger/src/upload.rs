@@ -1,6 +1,6 @@
 //! A file or standard input as the body of a request.
 
-use crate::client::request::{Body, streamed};
+use futures_util::Stream;
 use hyper::body::Bytes;
 use std::io::{self, Read};
 use tokio::sync::mpsc;
@@ -8,17 +8,16 @@ use tokio::sync::mpsc;
 /// The most that one part has, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// A body that a thread reads while it is sent; at most four parts wait.
-pub fn body(source: impl Read + Send + 'static) -> Body {
+/// Parts that a thread reads while they are sent; at most four wait.
+pub fn parts(
+    source: impl Read + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     let (sender, receiver) = mpsc::channel(4);
     std::thread::spawn(move || read_all(source, &sender));
-    streamed(futures_util::stream::unfold(
-        receiver,
-        async |mut receiver| {
-            let part = receiver.recv().await?;
-            Some((part, receiver))
-        },
-    ))
+    futures_util::stream::unfold(receiver, |mut receiver| async move {
+        let part = receiver.recv().await?;
+        Some((part, receiver))
+    })
 }
 
 fn read_all(mut source: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
@@ -40,16 +39,16 @@ fn read_all(mut source: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt;
+    use futures_util::TryStreamExt;
 
     #[tokio::test]
     async fn all_bytes_are_sent_in_order() {
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
-        let sent = body(io::Cursor::new(bytes.clone()))
-            .collect()
+        let sent: Vec<Bytes> = parts(io::Cursor::new(bytes.clone()))
+            .try_collect()
             .await
             .expect("sent");
-        assert_eq!(sent.to_bytes(), bytes);
+        assert_eq!(sent.concat(), bytes);
     }
 
     #[tokio::test]
@@ -60,6 +59,6 @@ mod tests {
                 Err(io::Error::other("bad sector"))
             }
         }
-        assert!(body(Bad).collect().await.is_err());
+        assert!(parts(Bad).try_collect::<Vec<_>>().await.is_err());
     }
 }

@@ -7,9 +7,12 @@ use futures_util::Stream;
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 
 /// The body of a request.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -17,6 +20,8 @@ pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(super) type Connection = SendRequest<Body>;
 /// The longest JSON answer that is read, in bytes: a list of some ten thousand sandboxes.
 const LONGEST_JSON: usize = 64 * 1024 * 1024;
+/// How long a body waits to be wanted before it is sent all the same.
+const WANTED_LIMIT: Duration = Duration::from_secs(5);
 
 /// A body of these bytes.
 pub fn whole(bytes: impl Into<Bytes>) -> Body {
@@ -41,6 +46,8 @@ pub struct Ask {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
+    /// Told when the daemon wants the body (`100 Continue`).
+    pub wanted: Option<Arc<Notify>>,
 }
 
 impl Ask {
@@ -53,7 +60,27 @@ impl Ask {
             path,
             headers,
             body,
+            wanted: None,
         }
+    }
+
+    /// A request with a long body, which is sent once the daemon wants it (RFC 9110 section
+    /// 10.1.1): one that refuses at once would close the connection under the body, and its reason
+    /// would be lost.
+    #[must_use]
+    pub fn with_long_body(
+        mut self,
+        parts: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        use futures_util::{FutureExt, StreamExt};
+        let wanted = Arc::new(Notify::new());
+        let told = wanted.clone();
+        let gate = async move { tokio::time::timeout(WANTED_LIMIT, told.notified()).await };
+        let parts = gate.map(|_late_or_told| parts).flatten_stream();
+        self.headers.push(("expect", "100-continue".into()));
+        self.body = streamed(parts.boxed());
+        self.wanted = Some(wanted);
+        self
     }
 
     /// A request with JSON in its body.
@@ -115,9 +142,16 @@ pub(super) async fn send(
     for (name, value) in ask.headers {
         request = request.header(name, value);
     }
-    let request = request
+    let mut request = request
         .body(ask.body)
         .map_err(|error| Unanswered::Unsendable(error.to_string()))?;
+    if let Some(wanted) = ask.wanted {
+        hyper::ext::on_informational(&mut request, move |answer| {
+            if answer.status() == StatusCode::CONTINUE {
+                wanted.notify_one();
+            }
+        });
+    }
     connection.ready().await.map_err(Unanswered::Lost)?;
     connection
         .send_request(request)

@@ -153,8 +153,7 @@ impl Import {
         ask.headers = vec![("content-type", "application/x-tar".into())];
         ask.headers
             .extend(length.map(|length| ("content-length", length.to_string())));
-        ask.body = upload::body(source);
-        make(app, ask).await
+        make(app, ask.with_long_body(upload::parts(source))).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! Files of a guest through the daemon.
 
-use crate::client::request::{Ask, Body, Unanswered};
+use crate::client::request::{Ask, Unanswered, streamed};
 use crate::client::{Client, path};
+use crate::upload;
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::ByteText;
 use banger_proto::owner::file::{
@@ -13,8 +14,13 @@ use hyper::{Method, Response};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::fmt::Write;
+use std::io::Read;
 
 use super::target::Found;
+
+/// The longest body, in bytes, that is sent without being asked for: it fits a socket's buffer, so
+/// that nothing breaks when it is refused.
+const SHORT: u64 = 64 * 1024;
 
 /// The files of one sandbox.
 pub struct GuestFiles<'a> {
@@ -136,17 +142,27 @@ impl<'a> GuestFiles<'a> {
         Ok((stat_of(&answer)?, answer.into_body()))
     }
 
-    /// Writes a file; it appears whole or not at all.
+    /// Writes a file of about that length; it appears whole or not at all.
     ///
     /// # Errors
     /// The daemon's fault.
-    pub async fn put(&self, request: &PutRequest, body: Body) -> Result<(), Fault> {
+    pub async fn put(
+        &self,
+        request: &PutRequest,
+        source: impl Read + Send + 'static,
+        length: u64,
+    ) -> Result<(), Fault> {
         let mut ask = Ask::bare(Method::PUT, self.route(""));
         ask.headers = vec![
             (FILE_HEADER, ascii_json(request)),
             ("content-type", "application/octet-stream".into()),
         ];
-        ask.body = body;
+        let parts = upload::parts(source);
+        if length > SHORT {
+            ask = ask.with_long_body(parts);
+        } else {
+            ask.body = streamed(parts);
+        }
         self.client.json::<IgnoredAny>(ask).await.map(drop)
     }
 }

@@ -3,7 +3,6 @@
 use super::guest::GuestFiles;
 use super::target::{Found, Goes, decide, join, last_component};
 use crate::show::Show;
-use crate::upload::body;
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::file::PutRequest;
 use futures_util::{StreamExt, TryStreamExt};
@@ -27,7 +26,7 @@ pub async fn stream(guest: &GuestFiles<'_>, target: &[u8]) -> Result<(), Fault> 
         mode: 0o644,
         modified: None,
     };
-    guest.put(&request, body(io::stdin())).await
+    guest.put(&request, io::stdin(), u64::MAX).await
 }
 
 /// Copies files and directories.
@@ -111,7 +110,7 @@ async fn file(guest: &GuestFiles<'_>, from: PathBuf, to: Vec<u8>) -> Result<(), 
         mode: metadata.mode() & 0o7777,
         modified: Some(metadata.mtime()),
     };
-    guest.put(&request, body(file)).await
+    guest.put(&request, file, metadata.len()).await
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Fault {

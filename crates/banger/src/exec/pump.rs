@@ -104,7 +104,7 @@ impl<'a> Pump<'a> {
         loop {
             let tried = tokio::select! {
                 tried = Link::attach(self.client, self.reference, &mut self.session) => tried,
-                number = self.signals.stop() => return Ok(Err(Exit::Signal(number))),
+                number = self.signals.stop() => return Ok(Err(self.left(number))),
             };
             let no_link = match tried {
                 Ok(link) => {
@@ -126,7 +126,7 @@ impl<'a> Pump<'a> {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                number = self.signals.stop() => return Ok(Err(Exit::Signal(number))),
+                number = self.signals.stop() => return Ok(Err(self.left(number))),
             }
             pause = (pause * 2).min(Duration::from_millis(500));
         }
@@ -235,7 +235,7 @@ impl<'a> Pump<'a> {
                 }
                 None
             }
-            Came::End(number) => Some(Exit::Signal(number)),
+            Came::End(number) => Some(self.left(number)),
             Came::Interrupt(number) => match self.presses.press(Instant::now()) {
                 Press::GiveUp => {
                     self.show
@@ -274,6 +274,14 @@ impl<'a> Pump<'a> {
             ),
         };
         Err(Failure::from(fault).around())
+    }
+
+    /// Ended by a signal of ours: never without a word.
+    fn left(&self, number: u8) -> Exit {
+        self.show.note(&format!(
+            "banger: ended by signal {number}; the command was hung up"
+        ));
+        Exit::Signal(number)
     }
 
     fn say(&self, text: &str) {

@@ -10,6 +10,7 @@
 )]
 
 mod copying;
+mod creations;
 mod fake;
 mod sessions;
 mod standalone;

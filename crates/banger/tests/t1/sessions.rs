@@ -32,6 +32,14 @@ fn what_cannot_be_started_has_the_shells_numbers_and_words() {
 }
 
 #[test]
+fn a_guest_that_goes_away_is_not_taken_for_the_commands_end() {
+    let fake = Fake::start();
+    let ended = fake.run(&["exec", "dev", "lost"]);
+    assert_eq!(ended.code, 125);
+    assert_eq!(ended.err, "banger: the guest went away\n");
+}
+
+#[test]
 fn arguments_arrive_as_the_bytes_they_are() {
     let fake = Fake::start();
     let odd = [
@@ -143,7 +151,7 @@ fn an_interrupt_reaches_the_command() {
 #[test]
 fn a_termination_hangs_the_session_up() {
     let fake = Fake::start();
-    let mut child = fake
+    let child = fake
         .command(&["exec", "dev", "sleep"])
         .spawn()
         .expect("runs");
@@ -155,7 +163,12 @@ fn a_termination_hangs_the_session_up() {
         }
     });
     signal(&child, Signal::TERM);
-    assert_eq!(child.wait().expect("ended").code(), Some(143));
+    let ended = Ended::from(child.wait_with_output().expect("ended"));
+    assert_eq!(ended.code, 143);
+    assert_eq!(
+        ended.err,
+        "banger: ended by signal 15; the command was hung up\n"
+    );
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Everything but sessions and copying.
 
-use crate::fake::{Creating, Fake, eventually, sandbox, signal};
+use crate::fake::{Fake, sandbox};
 use banger_proto::fault::{Fault, FaultCode};
-use rustix::process::Signal;
 use std::io::Write;
 use std::process::Stdio;
 
@@ -89,42 +88,20 @@ fn create_prints_the_name_and_sends_only_what_was_typed() {
 }
 
 #[test]
-fn an_interrupted_creation_deletes_what_was_begun_by_its_id() {
-    for verb in [&["run", "--", "exit", "0"][..], &["vm", "create"]] {
-        let fake = Fake::start();
-        fake.state().creating = Creating::Hangs;
-        let child = fake.command(verb).spawn().expect("runs");
-        let begun = || fake.saw("POST /v1/sandboxes");
-        eventually(|| if begun() { Ok(()) } else { Err("not begun") });
-        // The signal is sent again if it came before there was somebody to take it back.
-        let mut child = child;
-        let mut err = child.stderr.take().expect("piped");
-        let mut first = [0; 8];
-        std::io::Read::read_exact(&mut err, &mut first).expect("the first stage");
-        signal(&child, Signal::INT);
-        let status = child.wait().expect("ended");
-        assert_eq!(status.code(), Some(130), "{verb:?}");
-        let delete = format!("DELETE /v1/sandboxes/{}", "c".repeat(32));
-        assert!(fake.saw(&delete), "{verb:?}");
-        assert_eq!(fake.state().sandboxes.len(), 2);
-    }
-}
-
-#[test]
-fn a_guest_that_does_not_come_up_is_kept_with_a_hint() {
+fn an_import_that_is_refused_early_tells_why() {
     let fake = Fake::start();
-    fake.state().creating = Creating::Fails;
-    let ended = fake.run(&["run", "--rm", "--", "exit", "0"]);
-    assert_eq!(ended.code, 125);
-    assert!(ended.err.contains("banger vm logs new"), "{}", ended.err);
-    assert!(ended.err.contains("(op-create)"), "{}", ended.err);
-    assert!(
-        !fake
-            .state()
-            .requests
-            .iter()
-            .any(|r| r.starts_with("DELETE"))
-    );
+    let file = fake.path("root.tar");
+    let sparse = std::fs::File::create(&file).expect("made");
+    sparse.set_len(64 << 20).expect("long");
+    for _ in 0..10 {
+        let ended = fake.run(&["image", "import", file.to_str().expect("UTF-8"), "taken"]);
+        assert_eq!(ended.code, 1);
+        assert!(
+            ended.err.contains("there is an image of that name"),
+            "{}",
+            ended.err
+        );
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub enum Creating {
     Works,
     /// It is accepted and never ends.
     Hangs,
+    /// It is accepted without the sandbox's id, and works once the test says so.
+    WaitsUnnamed,
     /// The guest does not come up, and the sandbox is kept.
     Fails,
 }
@@ -39,6 +41,7 @@ pub struct State {
     pub bodies: Vec<Vec<u8>>,
     pub sandboxes: Vec<serde_json::Value>,
     pub creating: Creating,
+    pub go_on: Arc<tokio::sync::Notify>,
     pub sessions: HashMap<String, session::Guest>,
     pub starts: Vec<banger_proto::owner::exec::Start>,
     pub sizes: Vec<String>,

@@ -1,5 +1,6 @@
 //! Programs that a made-up guest has.
 
+use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::flow::Outbox;
 use banger_proto::owner::exec::{Ended, Start};
 use std::collections::VecDeque;
@@ -13,6 +14,8 @@ pub enum Program {
     Yes,
     /// Waits for a signal.
     Sleep,
+    /// Its guest goes away.
+    Lost,
     /// Has said what it had to say, and exits so.
     Said(u8),
 }
@@ -25,6 +28,7 @@ impl Program {
             [b"cat"] => Self::Cat(VecDeque::new()),
             [b"yes"] => Self::Yes,
             [b"sleep"] => Self::Sleep,
+            [b"lost"] => Self::Lost,
             [] => Self::Said(0),
             [b"exit", code] => Self::Said(std::str::from_utf8(code).ok()?.parse().ok()?),
             [b"both"] => {
@@ -53,6 +57,9 @@ impl Program {
                 None
             }
             Self::Sleep => None,
+            Self::Lost => Some(Ended::Failed {
+                fault: Fault::new(FaultCode::Guest, "the guest went away"),
+            }),
             Self::Said(code) => Some(Ended::Code { code: *code }),
         }
     }

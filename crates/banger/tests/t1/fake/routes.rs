@@ -3,12 +3,15 @@
 use super::{Creating, Shared, files, lock, sandbox, session};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::exec::SUBPROTOCOL;
+use futures_util::{StreamExt, stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{Request, Response};
 use serde_json::{Value, json};
 use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 pub type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -39,14 +42,27 @@ fn events(all: &[Value]) -> Reply {
     reply(200, lines)
 }
 
+type Part = Result<Frame<Bytes>, Infallible>;
+
+fn parts(all: &[Value]) -> Vec<Part> {
+    let line = |event: &Value| Ok(Frame::data(format!("{event}\n").into()));
+    all.iter().map(line).collect()
+}
+
 /// Events of an operation that does not end.
 fn endless(all: &[Value]) -> Reply {
-    use futures_util::StreamExt;
-    let first: Vec<Result<Frame<Bytes>, Infallible>> = all
-        .iter()
-        .map(|event| Ok(Frame::data(format!("{event}\n").into())))
-        .collect();
-    let body = futures_util::stream::iter(first).chain(futures_util::stream::pending());
+    let body = stream::iter(parts(all)).chain(stream::pending());
+    Response::new(StreamBody::new(body).boxed_unsync())
+}
+
+/// Events, the last of them when the test says so.
+fn later(all: &[Value], go_on: Arc<Notify>, last: &Value) -> Reply {
+    let mut last = parts(std::slice::from_ref(last));
+    let rest = stream::once(async move {
+        go_on.notified().await;
+        last.remove(0)
+    });
+    let body = stream::iter(parts(all)).chain(rest);
     Response::new(StreamBody::new(body).boxed_unsync())
 }
 
@@ -63,6 +79,9 @@ pub async fn route(state: &Shared, request: Request<Incoming>) -> Reply {
     }
     if target.contains("/files") {
         return files::route(state, request).await;
+    }
+    if target.contains("/images/taken") {
+        return fault(FaultCode::Conflict, "there is an image of that name");
     }
     let body = request
         .into_body()
@@ -138,6 +157,12 @@ fn create(state: &Shared) -> Reply {
         Creating::Works => {
             let made = sandbox('c', "new", "running");
             events(&[accepted, stage, json!({"event": "done", "result": made})])
+        }
+        Creating::WaitsUnnamed => {
+            let go_on = lock(state).go_on.clone();
+            let unnamed = json!({"event": "accepted", "op": "op-create"});
+            let made = json!({"event": "done", "result": sandbox('c', "new", "running")});
+            later(&[unnamed, stage], go_on, &made)
         }
         Creating::Hangs => endless(&[accepted, stage]),
         Creating::Fails => {
