@@ -5,7 +5,8 @@
 
 use crate::fake::{self, Ended, State, banger, sandbox};
 use banger_proto::owner::daemon::build_of;
-use std::io::Write;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ fn serve() {
     }));
     let starts = std::fs::read_to_string(&log).unwrap_or_default();
     std::fs::write(log, starts + &role + "\n").expect("log");
+    std::fs::write(runtime.join("pid"), std::process::id().to_string()).expect("pid");
     let socket = runtime.join("bangerd.sock");
     let _stale = std::fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket).expect("bound");
@@ -191,6 +193,25 @@ fn a_daemon_that_does_not_start_is_quoted() {
         "{}",
         ended.err
     );
+}
+
+#[test]
+fn a_session_looks_for_its_command_in_the_daemon_that_comes_after_a_killed_one() {
+    let home = Home::new();
+    let mut child = home
+        .command("current", &["exec", "dev", "yes"])
+        .spawn()
+        .expect("runs");
+    let mut out = child.stdout.take().expect("piped");
+    out.read_exact(&mut [0; 2]).expect("the command runs");
+    let pid = std::fs::read_to_string(home.runtime().join("pid")).expect("pid");
+    let pid = Pid::from_raw(pid.parse().expect("a number")).expect("a process");
+    kill_process(pid, Signal::KILL).expect("killed");
+    let ended = Ended::from(child.wait_with_output().expect("ended"));
+    // The made-up guest died with its daemon.
+    assert_eq!(ended.code, 125, "{}", ended.err);
+    assert_eq!(ended.err, "banger: no such session\n");
+    assert_eq!(home.starts(), "current\ncurrent\n");
 }
 
 #[test]
