@@ -71,7 +71,7 @@ impl ImageBuilder for Ext4 {
     }
 }
 
-fn whole(error: mkext4::Error) -> ImageError {
+fn whole(error: impl std::fmt::Display) -> ImageError {
     ImageError::Build {
         what: "the file system".to_owned(),
         why: error.to_string(),

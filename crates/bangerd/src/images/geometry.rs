@@ -90,7 +90,7 @@ pub(crate) fn fitting(content: u64, inodes: u64) -> Option<Geometry> {
 /// A table that would be cut by a backup is laid behind it, which wastes at most one more table.
 fn overhead(groups: u64, inodes: u64) -> u64 {
     let descriptors = (groups * 32).div_ceil(BLOCK);
-    let table = inodes.div_ceil(groups).next_multiple_of(INODES_IN_BLOCK) / INODES_IN_BLOCK;
+    let table = inodes.div_ceil(groups).div_ceil(INODES_IN_BLOCK);
     groups * (1 + descriptors + 2 + table) + table * (2 + groups / 8)
 }
 

@@ -127,15 +127,15 @@ mod tests {
                     SparseSeg::Hole(n) => place += n,
                 }
             }
-            let mut given = 0_usize;
+            let mut given = 0;
             let mut found = Vec::new();
             for piece in pieces {
                 match piece {
-                    Piece::Zeros(n) => given += n as usize,
-                    Piece::Stored(n) => { found.push(part(starts[given], n)); given += n as usize; }
+                    Piece::Zeros(n) => given += n,
+                    Piece::Stored(n) => { found.push(part(starts[usize::try_from(given).expect("fits")], n)); given += n; }
                 }
             }
-            prop_assert_eq!(given, starts.len());
+            prop_assert_eq!(given, starts.len() as u64);
             prop_assert_eq!(found, data);
         }
     }

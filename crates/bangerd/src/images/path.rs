@@ -46,15 +46,14 @@ pub(crate) fn components(path: &[u8]) -> Result<Vec<&[u8]>, BadPath> {
 /// A path for a message: text as far as it is text, control characters escaped, cut when long.
 pub(crate) fn shown(path: &[u8]) -> String {
     let cut = path.get(..200).unwrap_or(path);
-    let text: String = String::from_utf8_lossy(cut)
-        .chars()
-        .flat_map(|c| {
-            let escaped = c.is_control();
-            escaped
-                .then(|| c.escape_default().collect::<Vec<_>>())
-                .unwrap_or_else(|| vec![c])
-        })
-        .collect();
+    let mut text = String::new();
+    for c in String::from_utf8_lossy(cut).chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
     if cut.len() < path.len() {
         format!("{text}…")
     } else {

@@ -124,11 +124,9 @@ fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
+/// Records for tests.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
+pub(crate) mod samples {
     /// One record with its own length in front.
     pub(crate) fn record(key: &str, value: &[u8]) -> Vec<u8> {
         let body = key.len() + value.len() + 3;
@@ -141,6 +139,12 @@ mod tests {
         record.push(b'\n');
         record
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{samples::record, *};
+    use proptest::prelude::*;
 
     #[test]
     fn a_value_may_contain_newlines_and_the_last_of_a_name_counts() {
