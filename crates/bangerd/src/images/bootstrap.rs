@@ -1,6 +1,13 @@
 //! Debian from its packages, through the host's `mmdebstrap`: no root needed, no tree of files kept.
 
-use super::{apt, child::RunningChild, error::ImageError, import::Added};
+use super::{
+    apt,
+    child::RunningChild,
+    entry::{Entry, Kind},
+    error::ImageError,
+    import::Added,
+    path,
+};
 use crate::{disks::programs, progress::Progress};
 use std::{io::Read, path::Path, process::Command};
 
@@ -24,18 +31,25 @@ const PACKAGES: [&str; 14] = [
     "udev",
 ];
 
-/// What dpkg leaves out, in the bootstrap and ever after: documentation and translations. Licences
-/// stay.
-const LEFT_OUT: [&str; 8] = [
-    "path-exclude=/usr/share/man/*",
-    "path-exclude=/usr/share/doc/*",
-    "path-include=/usr/share/doc/*/copyright",
-    "path-exclude=/usr/share/info/*",
-    "path-exclude=/usr/share/lintian/*",
-    "path-exclude=/usr/share/locale/*",
-    "path-include=/usr/share/locale/locale.alias",
-    "force-unsafe-io",
-];
+/// Documentation and translations, which the image does without.
+///
+/// `mmdebstrap` would filter each package by a program of its own, which takes a third of the whole
+/// time; leaving the entries out of its tar has the same effect. The directories of manuals stay,
+/// because some packages' scripts make links in them.
+const LEFT_OUT: [&str; 5] = ["doc", "info", "lintian", "locale", "man"];
+
+/// The same for packages that are installed later. Nobody keeps a sandbox through a power cut in the
+/// middle of an installation, so dpkg need not wait for the disk either.
+const DPKG_CONFIGURATION: &str = "\
+path-exclude=/usr/share/doc/*
+path-include=/usr/share/doc/*/copyright
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/lintian/*
+path-exclude=/usr/share/locale/*
+path-include=/usr/share/locale/locale.alias
+path-exclude=/usr/share/man/*
+force-unsafe-io
+";
 
 /// Units that cost time at boot and do nothing for a machine that has no console, no firmware and a
 /// disk of its own only, and that is thrown away rather than kept up to date.
@@ -118,8 +132,8 @@ fn arguments(suite: &str, mirrors: &[String], root: bool) -> Vec<String> {
         "--format=tar".to_owned(),
         format!("--include={}", PACKAGES.join(",")),
         "--aptopt=Acquire::Languages \"none\"".to_owned(),
+        "--dpkgopt=force-unsafe-io".to_owned(),
     ];
-    arguments.extend(LEFT_OUT.iter().map(|option| format!("--dpkgopt={option}")));
     arguments.extend([suite.to_owned(), "-".to_owned()]);
     arguments.extend(mirrors.iter().cloned());
     arguments
@@ -136,6 +150,7 @@ pub(crate) fn added() -> Vec<Added> {
             "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
         ),
         Added::File("etc/resolv.conf", ""),
+        Added::File("etc/dpkg/dpkg.cfg.d/50-banger", DPKG_CONFIGURATION),
         Added::File("etc/default/locale", "LANG=C.UTF-8\n"),
         Added::File(
             "etc/systemd/journald.conf.d/50-banger.conf",
@@ -145,6 +160,20 @@ pub(crate) fn added() -> Vec<Added> {
     let mask = |unit: &&str| Added::Symlink(format!("etc/systemd/system/{unit}"), "/dev/null");
     all.extend(MASKED.iter().map(mask));
     all
+}
+
+/// Whether an entry of the bootstrap is documentation or a translation. Licences stay.
+pub(crate) fn left_out(entry: &Entry) -> bool {
+    let Ok(path) = path::components(&entry.path) else {
+        return false;
+    };
+    match path.as_slice() {
+        [b"usr", b"share", b"man", ..] => entry.kind != Kind::Directory,
+        [b"usr", b"share", b"doc", _, b"copyright"]
+        | [b"usr", b"share", b"locale", b"locale.alias"] => false,
+        [b"usr", b"share", part, _, ..] => LEFT_OUT.iter().any(|name| name.as_bytes() == *part),
+        _ => false,
+    }
 }
 
 /// Runs the command and gives its output to `take`, which asks its second argument, once the stream

@@ -39,6 +39,41 @@ fn what_is_laid_over_has_no_identity_and_masks_each_unit_once() {
 }
 
 #[test]
+fn documentation_is_left_out_and_licences_stay() {
+    let is_left_out = |path: &str, kind| {
+        left_out(&Entry {
+            path: path.into(),
+            meta: crate::images::entry::Meta::plain(0o644),
+            kind,
+        })
+    };
+    for path in [
+        "./usr/share/doc/git/README",
+        "./usr/share/man/man1/ls.1.gz",
+        "./usr/share/locale/de/x.mo",
+    ] {
+        assert!(is_left_out(path, Kind::Fifo), "{path}");
+    }
+    for path in [
+        "./usr/share/doc/git/copyright",
+        "./usr/share/locale/locale.alias",
+        "./usr/share/doc",
+        "./usr/share/perl/x",
+        "./etc/man/x",
+        "../x",
+    ] {
+        assert!(!is_left_out(path, Kind::Fifo), "{path}");
+    }
+    assert!(!is_left_out("./usr/share/man/man1/", Kind::Directory));
+    for name in LEFT_OUT {
+        assert!(
+            DPKG_CONFIGURATION.contains(&format!("path-exclude=/usr/share/{name}/*\n")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn known_failures_have_a_remedy() {
     assert!(
         remedy("E: newuidmap failed")

@@ -68,6 +68,8 @@ pub(crate) struct Source<'a> {
     pub(crate) tar: &'a mut dyn Read,
     /// In words, for the manifest.
     pub(crate) origin: &'a str,
+    /// Whether an entry is to be left out.
+    pub(crate) left_out: fn(&Entry) -> bool,
     /// What is laid over it.
     pub(crate) added: Vec<Added>,
     /// Asked when the stream has ended: whether its writer says that it is whole.
@@ -136,7 +138,13 @@ fn collect(
     let mut tree = Tree::new();
     let mut spool = Spool::new(staging.path(), limits.bytes)?;
     let mut metered = Metered::new(source.tar, progress);
-    let entries = read(&mut metered, &mut tree, &mut spool, limits)?;
+    let mut collector = Collector {
+        tree: &mut tree,
+        spool: &mut spool,
+        left_out: source.left_out,
+        limits,
+    };
+    let entries = collector.read(&mut metered)?;
     (source.whole)()?;
     for (number, added) in (entries + 1..).zip(source.added) {
         let (entry, mut content) = entry_of(added);
@@ -157,42 +165,53 @@ fn unusable(number: u64, why: super::tree::TreeError) -> ImageError {
     ImageError::Entry { number, why }
 }
 
-/// Reads a stream to its end and gives the number of its entries.
-fn read(
-    stream: &mut dyn Read,
-    tree: &mut Tree,
-    spool: &mut Spool,
+/// Takes a stream apart.
+struct Collector<'a> {
+    tree: &'a mut Tree,
+    spool: &'a mut Spool,
+    left_out: fn(&Entry) -> bool,
     limits: Limits,
-) -> Result<u64, ImageError> {
-    let (packing, stream) = packing::unpacked(stream).map_err(ArchiveError::Io)?;
-    if let Packing::Foreign(looks_like) = packing {
-        return Err(ArchiveError::NotATar { looks_like }.into());
-    }
-    let mut archive = Archive::new(stream);
-    while let Some(entry) = archive.next()? {
-        let number = archive.entries();
-        if number > limits.entries {
-            return Err(ImageError::TooManyEntries {
-                most: limits.entries,
-            });
+}
+
+impl Collector<'_> {
+    /// Reads a stream to its end and gives the number of its entries.
+    fn read(&mut self, stream: &mut dyn Read) -> Result<u64, ImageError> {
+        let (packing, stream) = packing::unpacked(stream).map_err(ArchiveError::Io)?;
+        if let Packing::Foreign(looks_like) = packing {
+            return Err(ArchiveError::NotATar { looks_like }.into());
         }
-        let at = spool.length();
-        if matches!(entry.kind, Kind::File { .. }) {
-            spool.append(&mut archive.content())?;
+        let mut archive = Archive::new(stream);
+        while let Some(entry) = archive.next()? {
+            let number = archive.entries();
+            if number > self.limits.entries {
+                return Err(ImageError::TooManyEntries {
+                    most: self.limits.entries,
+                });
+            }
+            if (self.left_out)(&entry) {
+                continue;
+            }
+            let at = self.spool.length();
+            if matches!(entry.kind, Kind::File { .. }) {
+                self.spool.append(&mut archive.content())?;
+            }
+            self.tree
+                .place(entry, at)
+                .map_err(|why| unusable(number, why))?;
         }
-        tree.place(entry, at).map_err(|why| unusable(number, why))?;
+        let entries = archive.entries();
+        // To the end, so that a packed stream's own checksum is looked at and a pipe's writer is
+        // not cut.
+        let rest = io::copy(
+            &mut archive.into_stream().take(MOST_TRAILING),
+            &mut io::sink(),
+        );
+        if rest.map_err(ArchiveError::Io)? == MOST_TRAILING {
+            let why = "more than 64MiB of something else";
+            return Err(ArchiveError::Damaged { entries, why }.into());
+        }
+        Ok(entries)
     }
-    let entries = archive.entries();
-    // To the end, so that a packed stream's own checksum is looked at and a pipe's writer is not cut.
-    let rest = io::copy(
-        &mut archive.into_stream().take(MOST_TRAILING),
-        &mut io::sink(),
-    );
-    if rest.map_err(ArchiveError::Io)? == MOST_TRAILING {
-        let why = "more than 64MiB of something else";
-        return Err(ArchiveError::Damaged { entries, why }.into());
-    }
-    Ok(entries)
 }
 
 fn entry_of(added: Added) -> (Entry, &'static [u8]) {

@@ -98,6 +98,14 @@ mod t1 {
             b"some words",
             "",
         );
+        add(
+            &mut tar,
+            "etc/left-out",
+            EntryType::Regular,
+            0o644,
+            b"unwanted",
+            "",
+        );
         add(&mut tar, "dev/null", EntryType::Char, 0o666, b"", "");
         add(&mut tar, "run/pipe", EntryType::Fifo, 0o600, b"", "");
         add(&mut tar, "replaced", EntryType::Regular, 0o600, b"old", "");
@@ -150,6 +158,7 @@ mod t1 {
             let source = Source {
                 tar: &mut tar,
                 origin: "a test",
+                left_out: |entry| entry.path == b"etc/left-out",
                 added: vec![Added::File("etc/added", "more\n")],
                 whole: &mut || {
                     if whole {
@@ -227,6 +236,7 @@ mod t1 {
         assert_eq!(ask(&disk, "cat /etc/noted"), "some words");
         assert_eq!(ask(&disk, "cat /replaced"), "new");
         assert_eq!(ask(&disk, "cat /etc/added"), "more\n");
+        assert!(!ask(&disk, "ls /etc").contains("left-out"));
         assert_eq!(
             ask(&disk, &format!("cat /long/{}", long_name())).len(),
             64 << 10

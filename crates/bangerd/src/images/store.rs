@@ -104,6 +104,7 @@ impl ImageStore {
         let source = Source {
             tar,
             origin,
+            left_out: |_| false,
             added: Vec::new(),
             whole: &mut || Ok(()),
         };
@@ -122,6 +123,7 @@ impl ImageStore {
             let source = Source {
                 tar: stdout,
                 origin: &origin,
+                left_out: bootstrap::left_out,
                 added: bootstrap::added(),
                 whole,
             };
