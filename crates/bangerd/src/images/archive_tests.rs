@@ -1,5 +1,5 @@
 use super::*;
-use crate::images::entry::Extent;
+use crate::images::entry::{Extent, Meta};
 use proptest::prelude::*;
 
 /// One header with its content, padded.
