@@ -67,9 +67,14 @@ pub(crate) fn module(modinfo: &str) -> Vec<u8> {
     file
 }
 
+/// The length of bytes as archives have it.
+pub(crate) fn length(bytes: &[u8]) -> [u8; 4] {
+    u32::try_from(bytes.len()).expect("is short").to_le_bytes()
+}
+
 /// A payload with the size behind it, as the kernel's build adds it to all but gzip.
 pub(crate) fn sized(mut packed: Vec<u8>, plain: &[u8]) -> Vec<u8> {
-    packed.extend((plain.len() as u32).to_le_bytes());
+    packed.extend(length(plain));
     packed
 }
 
@@ -93,7 +98,7 @@ pub(crate) fn lz4(plain: &[u8]) -> Vec<u8> {
     let mut packed = vec![0x02, 0x21, 0x4c, 0x18];
     for block in plain.chunks(8 << 20) {
         let block = lz4_flex::block::compress(block);
-        packed.extend((block.len() as u32).to_le_bytes());
+        packed.extend(length(&block));
         packed.extend(block);
     }
     packed
@@ -108,7 +113,7 @@ pub(crate) fn bzimage(payload: &[u8]) -> Vec<u8> {
     file[0x202..0x206].copy_from_slice(b"HdrS");
     file[0x206..0x208].copy_from_slice(&0x020f_u16.to_le_bytes());
     file[0x248..0x24c].copy_from_slice(&OFFSET.to_le_bytes());
-    file[0x24c..0x250].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    file[0x24c..0x250].copy_from_slice(&length(payload));
     file.extend(payload);
     file.extend([0xff; 100]);
     file

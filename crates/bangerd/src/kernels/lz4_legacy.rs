@@ -121,7 +121,7 @@ mod tests {
     fn a_block_that_unpacks_to_more_than_it_may_is_refused() {
         let mut packed = MAGIC.to_le_bytes().to_vec();
         let block = lz4_flex::block::compress(&vec![0; LARGEST_PLAIN + 1]);
-        packed.extend((block.len() as u32).to_le_bytes());
+        packed.extend(fixtures::length(&block));
         packed.extend(block);
         assert!(unpack(&packed).is_err());
     }
