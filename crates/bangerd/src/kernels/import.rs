@@ -1,7 +1,7 @@
 //! From the files of a source to a kernel's directory, built aside.
 
 use super::{
-    KernelError, KernelManifest, boot_modules, manifest, modules_disk,
+    KernelError, KernelManifest, boot_modules, manifest, module_tables, modules_disk,
     source_files::{Content, SourceFiles},
     vmlinux,
 };
@@ -86,7 +86,7 @@ fn build_modules(
     )?;
     // What depmod made knows more, from the symbols, than the modules say: it is kept.
     if !files.modules.contains_key("modules.dep") {
-        let tables = set.tables().into_iter();
+        let tables = module_tables::of(&set).into_iter();
         files
             .modules
             .extend(tables.map(|(name, bytes)| (name.to_owned(), Content::memory(bytes))));

@@ -19,9 +19,11 @@ mod lz4_legacy;
 mod manifest;
 mod module_info;
 mod module_set;
+mod module_tables;
 mod modules_disk;
 mod package;
 mod source_files;
+mod table_index;
 mod vmlinux;
 
 pub use compression::UnpackError;

@@ -7,8 +7,9 @@ use super::elf::{Elf, ElfError};
 pub(super) struct ModuleInfo {
     /// Names of modules that must be loaded before, as they are written.
     pub(super) depends: Vec<String>,
-    /// Names or aliases of modules that should be loaded before, if they are there.
-    pub(super) soft_before: Vec<String>,
+    /// Which modules should be loaded before and after, if they are there, as it is written:
+    /// `pre: crc32c post: other`.
+    pub(super) soft: Vec<String>,
     /// Patterns of the devices and names that it serves.
     pub(super) aliases: Vec<String>,
 }
@@ -33,12 +34,20 @@ impl ModuleInfo {
                         .filter(|name| !name.is_empty())
                         .map(str::to_owned),
                 ),
-                Some(("softdep", words)) => info.soft_before.extend(soft_before(words)),
+                Some(("softdep", words)) => info.soft.push(words.to_owned()),
                 Some(("alias", pattern)) => info.aliases.push(pattern.to_owned()),
                 _ => {}
             }
         }
         info
+    }
+
+    /// Names or aliases of modules that should be loaded before, if they are there.
+    pub(super) fn soft_before(&self) -> Vec<String> {
+        self.soft
+            .iter()
+            .flat_map(|words| soft_before(words))
+            .collect()
     }
 }
 
@@ -70,7 +79,7 @@ mod tests {
         );
         let info = ModuleInfo::of_module(&file).expect("is read");
         assert_eq!(info.depends, ["mbcache", "jbd2"]);
-        assert_eq!(info.soft_before, ["crc32c", "x"]);
+        assert_eq!(info.soft_before(), ["crc32c", "x"]);
         assert_eq!(info.aliases, ["fs-ext4", "ext3"]);
     }
 

@@ -1,10 +1,7 @@
-//! All modules of a kernel: who needs whom, in which order to load, and the tables by which a
-//! guest's `modprobe` finds them. Packages do not have these tables: distributions make them with
-//! `depmod` when a package is installed. Pure.
+//! All modules of a kernel: who needs whom, in which order to load, and what is built in. Pure.
 
 use super::module_info::ModuleInfo;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 /// One module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +73,9 @@ impl ModuleSet {
     fn before(&self, module: &Module, soft: bool) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         if soft {
-            let wanted = module.info.soft_before.iter();
-            names.extend(
-                wanted
-                    .filter_map(|name| self.by_name_or_alias(name))
-                    .map(str::to_owned),
-            );
+            let wanted = module.info.soft_before();
+            let found = wanted.iter().filter_map(|name| self.by_name_or_alias(name));
+            names.extend(found.map(str::to_owned));
         }
         names.extend(module.info.depends.iter().map(|name| Self::canonical(name)));
         names
@@ -118,44 +112,15 @@ impl ModuleSet {
         order
     }
 
-    /// One line for each module: its path, then those it needs, the one to be loaded first last
-    /// (as depmod writes it).
-    fn dependency_lines(&self) -> impl Iterator<Item = (&str, String)> {
-        self.modules.iter().map(|(name, module)| {
-            let order = self.load_order(&[name], false).modules;
-            let needed = order.iter().rev().filter(|other| other.path != module.path);
-            let line = needed.fold(format!("{}:", module.path), |line, other| {
-                line + " " + &other.path
-            });
-            (name.as_str(), line)
-        })
+    /// All modules by name, in the order of their names.
+    pub(super) fn modules(&self) -> impl Iterator<Item = (&str, &Module)> {
+        let all = self.modules.iter();
+        all.map(|(name, module)| (name.as_str(), module))
     }
 
-    fn alias_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.modules.iter().flat_map(|(name, module)| {
-            let aliases = module.info.aliases.iter();
-            let is_plain = |alias: &&String| !alias.contains(char::is_whitespace);
-            aliases
-                .filter(is_plain)
-                .map(|alias| (alias.as_str(), name.as_str()))
-        })
-    }
-
-    /// The tables by file name.
-    pub(super) fn tables(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let mut dependencies = String::new();
-        for (_, line) in self.dependency_lines() {
-            dependencies.push_str(&line);
-            dependencies.push('\n');
-        }
-        let mut aliases = String::new();
-        for (alias, name) in self.alias_pairs() {
-            let _ = writeln!(aliases, "alias {alias} {name}");
-        }
-        vec![
-            ("modules.dep", dependencies.into_bytes()),
-            ("modules.alias", aliases.into_bytes()),
-        ]
+    /// The names of what is built in.
+    pub(super) fn builtin(&self) -> impl Iterator<Item = &str> {
+        self.builtin.iter().map(String::as_str)
     }
 }
 
@@ -234,7 +199,7 @@ mod tests {
             module
         };
         let mut ext4 = module("ext4.ko", &[]);
-        ext4.info.soft_before = vec!["crc32c".to_owned(), "nothing".to_owned()];
+        ext4.info.soft = vec!["pre: crc32c nothing".to_owned()];
         let set = ModuleSet::new([alias("crc32c-a.ko"), alias("crc32c_generic.ko"), ext4], "");
         assert_eq!(paths(&set, &["ext4"]), ["crc32c_generic.ko", "ext4.ko"]);
     }
@@ -248,30 +213,5 @@ mod tests {
         for path in ["modules.dep", "a.ko.txt", ".ko", "a.koala", ""] {
             assert_eq!(name_of(path), None, "{path:?}");
         }
-    }
-
-    #[test]
-    fn the_tables_are_written_as_depmod_does() {
-        let mut pci = module("kernel/virtio_pci.ko", &["virtio_ring"]);
-        pci.info.aliases = vec!["pci:v00001AF4d*".to_owned(), "two words".to_owned()];
-        let set = ModuleSet::new(
-            [
-                pci,
-                module("kernel/virtio_ring.ko", &["virtio"]),
-                module("kernel/virtio.ko", &[]),
-            ],
-            "",
-        );
-        let tables: BTreeMap<_, _> = set.tables().into_iter().collect();
-        assert_eq!(
-            String::from_utf8_lossy(&tables["modules.dep"]),
-            "kernel/virtio.ko:\n\
-             kernel/virtio_pci.ko: kernel/virtio_ring.ko kernel/virtio.ko\n\
-             kernel/virtio_ring.ko: kernel/virtio.ko\n"
-        );
-        assert_eq!(
-            String::from_utf8_lossy(&tables["modules.alias"]),
-            "alias pci:v00001AF4d* virtio_pci\n"
-        );
     }
 }
