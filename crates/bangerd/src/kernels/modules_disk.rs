@@ -14,6 +14,9 @@ const INODE: u64 = 256;
 /// The smallest journal that ext4 knows, in blocks; nothing is ever written to this disk.
 const JOURNAL_BLOCKS: u32 = 1024;
 
+/// The smallest image, in bytes: the builder wants 2048 blocks for one with a journal.
+const SMALLEST: u64 = 16 << 20;
+
 /// The epoch of every time stamp: the same tree gives the same bytes.
 const EPOCH: i64 = 0;
 
@@ -41,7 +44,7 @@ fn measure(files: &BTreeMap<String, Content>, directories: usize) -> (u32, u64) 
     let bytes = (blocks + blocks / 32 + 256) * BLOCK;
     (
         u32::try_from(inodes).unwrap_or(u32::MAX),
-        bytes.next_multiple_of(1 << 20),
+        bytes.max(SMALLEST).next_multiple_of(1 << 20),
     )
 }
 
@@ -116,4 +119,96 @@ pub(super) fn build(path: &Path, files: &BTreeMap<String, Content>) -> Result<()
     })?;
     programs::run("e2fsck", [Path::new("-fn"), path])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> BTreeMap<String, Content> {
+        let files = files.into_iter();
+        files
+            .map(|(path, bytes)| (path, Content::memory(bytes)))
+            .collect()
+    }
+
+    #[test]
+    fn every_directory_above_a_file_is_made_after_the_one_above_it() {
+        let paths = [
+            "a/b/c.ko".to_owned(),
+            "a-b/d.ko".to_owned(),
+            "e.ko".to_owned(),
+        ];
+        let found: Vec<_> = directories(paths.iter()).into_keys().collect();
+        assert_eq!(found, ["a", "a-b", "a/b"]);
+    }
+
+    mod t1 {
+        use super::*;
+        use mkext4::reader::Fs;
+        use std::fs::File;
+
+        #[test]
+        fn what_is_put_in_is_read_again() {
+            let place = tempfile::tempdir().expect("a directory");
+            let path = place.path().join("modules.ext4");
+            let big: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+            let files = [
+                ("kernel/drivers/a.ko".to_owned(), big.clone()),
+                ("modules.order".to_owned(), Vec::new()),
+            ];
+            build(&path, &tree(files)).expect("is made and clean");
+            let disk = Fs::open(File::open(&path).expect("opens")).expect("is a file system");
+            let inode = disk.resolve("/kernel/drivers/a.ko").expect("is there");
+            assert!(disk.read_file(inode).expect("reads") == big);
+            let empty = disk.resolve("/modules.order").expect("is there");
+            assert_eq!(disk.read_file(empty).expect("reads"), b"");
+        }
+
+        #[test]
+        fn thousands_of_small_files_in_one_directory_or_one_each_fit() {
+            let place = tempfile::tempdir().expect("a directory");
+            let long = "n".repeat(200);
+            for (number, directory) in ["one", "many"].into_iter().enumerate() {
+                let files = (0..3000).map(|n| match directory {
+                    "one" => (format!("kernel/{long}{n}.ko"), vec![1; 10]),
+                    _ => (format!("kernel/{n}/a.ko"), vec![1; 10]),
+                });
+                let path = place.path().join(number.to_string());
+                build(&path, &tree(files)).expect(directory);
+            }
+        }
+
+        #[test]
+        fn the_same_tree_gives_the_same_bytes() {
+            let place = tempfile::tempdir().expect("a directory");
+            let files = tree([("kernel/a.ko".to_owned(), vec![7; 5000])]);
+            let made = ["one", "two"].map(|name| {
+                let path = place.path().join(name);
+                build(&path, &files).expect("is made");
+                std::fs::read(path).expect("reads")
+            });
+            assert!(made[0] == made[1]);
+        }
+
+        #[test]
+        fn a_file_that_became_shorter_meanwhile_is_an_error() {
+            let place = tempfile::tempdir().expect("a directory");
+            let source = place.path().join("a.ko");
+            std::fs::write(&source, "short").expect("writes");
+            let files = BTreeMap::from([("a.ko".to_owned(), Content::part(source, 0, 5000))]);
+            let error = build(&place.path().join("disk"), &files).expect_err("is too short");
+            assert!(
+                error.to_string().contains("cannot make the module disk"),
+                "{error}"
+            );
+        }
+
+        #[test]
+        fn a_file_where_a_directory_must_be_is_an_error() {
+            let place = tempfile::tempdir().expect("a directory");
+            let files = [("a".to_owned(), vec![1]), ("a/b".to_owned(), vec![1])];
+            assert!(build(&place.path().join("disk"), &tree(files)).is_err());
+        }
+    }
 }

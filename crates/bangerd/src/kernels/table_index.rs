@@ -71,7 +71,7 @@ fn shared(entries: &[Entry<'_>]) -> usize {
 /// Writes the node of all keys, behind its children; the offset with its flags. Goes as deep as
 /// the longest key at most.
 fn write_node(file: &mut Vec<u8>, entries: &[Entry<'_>], is_root: bool) -> Option<u32> {
-    // The first node is reached without a byte of its own, so kmod reads no prefix there.
+    // As depmod writes it, the first node has no prefix.
     let prefix_length = if is_root { 0 } else { shared(entries) };
     let prefix = entries
         .first()

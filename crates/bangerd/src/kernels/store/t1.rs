@@ -1,6 +1,7 @@
 //! The store as a whole, in directories of its own.
 
 use super::*;
+use crate::kernels::fixtures;
 
 struct World {
     place: tempfile::TempDir,
@@ -164,4 +165,102 @@ fn a_kernel_that_lost_a_file_says_which() {
     fs::remove_file(kernel.vmlinux).expect("is removed");
     let error = world.store.get(&name("one")).expect_err("is incomplete");
     assert!(error.to_string().contains("vmlinux is missing"), "{error}");
+}
+
+#[test]
+fn a_package_becomes_a_kernel_with_modules() {
+    let world = world();
+    let package = world.file("p.deb", &fixtures::kernel_package("6.1.0-1-cloud-amd64"));
+    let source = KernelSource::Package(package);
+    let imported = world
+        .store
+        .import(&name("cloud"), &source, &Progress::silent());
+    let kernel = imported.expect("is imported");
+    assert_eq!(kernel.manifest.version, "6.1.0-1-cloud-amd64");
+    assert!(kernel.manifest.modules_sha256.is_some());
+    let names = kernel
+        .boot_modules
+        .iter()
+        .filter_map(|path| path.file_name());
+    let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+    let expected = [
+        "00-virtio.ko",
+        "01-virtio_ring.ko",
+        "02-virtio_pci.ko",
+        "03-virtio_rng.ko",
+    ];
+    assert_eq!(names, expected);
+    let disk = fs::File::open(kernel.modules_disk.expect("has one")).expect("opens");
+    let disk = mkext4::reader::Fs::open(disk).expect("is a file system");
+    let read = |path: &str| disk.read_file(disk.resolve(path).expect(path)).expect(path);
+    let dependencies = String::from_utf8(read("/modules.dep")).expect("is text");
+    assert!(dependencies.contains("virtio/virtio_ring.ko.xz: kernel/drivers/virtio/virtio.ko\n"));
+    let packed = read("/kernel/drivers/virtio/virtio_ring.ko.xz");
+    assert!(packed.starts_with(b"\xfd7zXZ"), "stays as it was packed");
+    assert_eq!(
+        fs::read_dir(world.store.layout.staging())
+            .expect("lists")
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn tables_that_depmod_made_are_kept() {
+    let world = world();
+    let directory = world.place.path().join("tree");
+    fs::create_dir_all(directory.join("kernel")).expect("is made");
+    fs::write(directory.join("vmlinuz"), fixtures::vmlinux("6.1")).expect("writes");
+    fs::write(
+        directory.join("kernel/a.ko"),
+        fixtures::module("depends=\0"),
+    )
+    .expect("writes");
+    fs::write(directory.join("modules.dep"), "made by depmod").expect("writes");
+    let source = KernelSource::Directory(directory);
+    let imported = world
+        .store
+        .import(&name("one"), &source, &Progress::silent());
+    let disk = imported
+        .expect("is imported")
+        .modules_disk
+        .expect("has one");
+    let disk = mkext4::reader::Fs::open(fs::File::open(disk).expect("opens")).expect("opens");
+    let table = disk.resolve("/modules.dep").expect("is there");
+    assert_eq!(disk.read_file(table).expect("reads"), b"made by depmod");
+    assert!(disk.resolve("/vmlinuz").is_err());
+}
+
+#[test]
+fn of_two_imports_at_once_one_wins_and_the_other_is_a_conflict() {
+    let world = world();
+    let source = KernelSource::File(world.file("source", &fixtures::vmlinux("1.0")));
+    let import = || {
+        world
+            .store
+            .import(&name("one"), &source, &Progress::silent())
+    };
+    let results = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(import)).collect();
+        let results = calls.into_iter().map(|call| call.join().expect("ends"));
+        results.collect::<Vec<_>>()
+    });
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    let lost = results.into_iter().filter_map(Result::err);
+    assert!(
+        lost.into_iter()
+            .all(|error| matches!(error, KernelError::Exists(_)))
+    );
+}
+
+#[test]
+fn a_source_that_is_not_there_is_the_askers_fault() {
+    let world = world();
+    let source = KernelSource::File("/nonexistent/kernel".into());
+    let imported = world
+        .store
+        .import(&name("one"), &source, &Progress::silent());
+    let fault = imported.expect_err("is absent").fault();
+    assert_eq!(fault.code, banger_proto::fault::FaultCode::BadRequest);
+    assert!(fault.message.contains("/nonexistent/kernel"), "{fault}");
 }
