@@ -242,4 +242,6 @@ fn read_frame(rest: &[u8], epoch: u32) -> Step {
 }
 
 #[cfg(test)]
+mod t5;
+#[cfg(test)]
 mod tests;
