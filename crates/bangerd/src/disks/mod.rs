@@ -6,6 +6,7 @@ pub mod programs;
 pub(crate) mod space;
 pub(crate) mod sparse_ext4;
 pub(crate) mod staging;
+pub(crate) mod whole;
 
 pub use error::DiskError;
 pub use programs::ProgramError;

@@ -78,7 +78,6 @@ const MASKED: &[&str] = &[
     "systemd-binfmt.service",
     "systemd-firstboot.service",
     "systemd-journal-flush.service",
-    "systemd-logind.service",
     "systemd-machine-id-commit.service",
     "systemd-networkd-wait-online.service",
     "systemd-pstore.service",

@@ -7,6 +7,7 @@ use super::{
     import::{self, DISK, Limits, MANIFEST, Source},
     manifest::ImageManifest,
 };
+use crate::disks::whole;
 use crate::{
     disks::{DiskError, staging::Staging},
     layout::Layout,
@@ -83,6 +84,11 @@ impl ImageStore {
                 "it is the manifest of {}, which is not there",
                 disk.display()
             );
+            return Err(ImageError::Manifest { path, why });
+        }
+        let wrong = whole::what_is_wrong(&disk).unwrap_or(Some("it cannot be read"));
+        if let Some(wrong) = wrong {
+            let why = format!("{} is damaged: {wrong}", disk.display());
             return Err(ImageError::Manifest { path, why });
         }
         Ok(Image { manifest, disk })

@@ -15,15 +15,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a guest needs to see its devices and to mount its disks.
+/// What a guest needs to see its devices and to mount its disks, in the order in which it needs them:
+/// the agent's port first, so that it answers early, the network last.
 const ROOTS: [&str; 7] = [
     "virtio_pci",
     "virtio_console",
     "virtio_blk",
-    "virtio_net",
-    "virtio_rng",
     "overlay",
     "ext4",
+    "virtio_rng",
+    "virtio_net",
 ];
 
 /// The longest module, in bytes, compressed or not; with debug information, the largest have 100 MiB.

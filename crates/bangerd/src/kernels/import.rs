@@ -130,6 +130,11 @@ pub(super) fn build(
             .or(files.modules_version)
             .unwrap_or_else(|| "unknown".to_owned()),
         architecture: "x86_64".to_owned(),
+        length: directory
+            .join(VMLINUX)
+            .metadata()
+            .map_err(DiskError::io("look at", directory))?
+            .len(),
         sha256,
         modules_sha256,
         origin,

@@ -25,6 +25,8 @@ pub struct KernelManifest {
     pub version: String,
     /// The machine that it is for, as `uname -m` says it.
     pub architecture: String,
+    /// Length of `vmlinux` in bytes: tells one that was cut off without reading it.
+    pub length: u64,
     /// SHA-256 of `vmlinux`, in hexadecimal.
     pub sha256: String,
     /// SHA-256 of `modules.ext4`, in hexadecimal, if it has modules.
@@ -42,6 +44,7 @@ struct Stored {
     name: String,
     version: String,
     architecture: String,
+    length: u64,
     sha256: String,
     #[serde(default)]
     modules_sha256: Option<String>,
@@ -61,6 +64,7 @@ fn to_json(manifest: &KernelManifest) -> serde_json::Result<Vec<u8>> {
         name: manifest.name.to_string(),
         version: manifest.version.clone(),
         architecture: manifest.architecture.clone(),
+        length: manifest.length,
         sha256: manifest.sha256.clone(),
         modules_sha256: manifest.modules_sha256.clone(),
         origin: manifest.origin.clone(),
@@ -90,6 +94,7 @@ fn from_json(directory: &Path, bytes: &[u8]) -> Result<KernelManifest, KernelErr
         name: name.map_err(|error| unusable(format!("its manifest is damaged: {error}")))?,
         version: stored.version,
         architecture: stored.architecture,
+        length: stored.length,
         sha256: stored.sha256,
         modules_sha256: stored.modules_sha256,
         origin: stored.origin,
@@ -126,6 +131,7 @@ mod tests {
 
     fn manifest() -> KernelManifest {
         KernelManifest {
+            length: 4096,
             name: "default".parse().expect("is a name"),
             version: "6.1.0".to_owned(),
             architecture: "x86_64".to_owned(),

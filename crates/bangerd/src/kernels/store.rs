@@ -4,6 +4,7 @@ use super::{
     Kernel, KernelError, KernelSource, boot_modules, directory, distribution, import, manifest,
     package, source_files::SourceFiles,
 };
+use crate::disks::whole;
 use crate::{
     disks::{DiskError, staging::Staging},
     layout::Layout,
@@ -72,13 +73,23 @@ impl KernelStore {
             return Err(incomplete("its manifest has another name"));
         }
         let vmlinux = directory.join(import::VMLINUX);
-        if !vmlinux.is_file() {
-            return Err(incomplete("its vmlinux is missing"));
+        match vmlinux.metadata() {
+            Ok(found) if found.is_file() && found.len() == manifest.length => {}
+            Ok(_) => return Err(incomplete("its vmlinux is damaged: it has another length")),
+            Err(_) => return Err(incomplete("its vmlinux is missing")),
         }
         let modules_disk = directory.join(import::MODULES_DISK);
         let has_modules = manifest.modules_sha256.is_some();
         if has_modules && !modules_disk.is_file() {
             return Err(incomplete("its modules.ext4 is missing"));
+        }
+        if has_modules
+            && let Some(problem) =
+                whole::what_is_wrong(&modules_disk).map_err(DiskError::io("read", &modules_disk))?
+        {
+            return Err(incomplete(&format!(
+                "its modules.ext4 is damaged: {problem}"
+            )));
         }
         Ok(Kernel {
             vmlinux,

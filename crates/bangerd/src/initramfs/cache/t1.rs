@@ -38,6 +38,7 @@ impl World {
                 sha256: sha256.to_owned(),
                 modules_sha256: None,
                 origin: String::new(),
+                length: 0,
                 imported: 0,
             },
             vmlinux: self.place.path().join("vmlinux"),
