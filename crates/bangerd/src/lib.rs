@@ -1,10 +1,13 @@
 //! The owner daemon: decides, remembers, drives.
 //!
-//! See `ARCHITECTURE.md` for
+//! `main` calls [`run`]; everything that can be tested lives behind it. See `ARCHITECTURE.md` for
 //! the map of these rooms and what each must not know.
 
+pub mod accelerators;
+pub mod api;
 pub mod config;
 pub mod disks;
+pub mod doctor;
 pub mod guest;
 pub mod host;
 pub mod images;
@@ -14,7 +17,15 @@ pub mod layout;
 pub mod operation;
 pub mod progress;
 pub mod record;
+pub mod registry;
+mod run;
 pub mod runtime_dir;
+pub mod sandbox;
+pub mod serve;
+pub mod services;
 pub mod standalone;
 pub mod store;
+pub mod supervise;
 pub mod vmm;
+
+pub use run::run;

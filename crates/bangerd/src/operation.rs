@@ -5,6 +5,7 @@
 
 use crate::host;
 use crate::progress::{Progress, Told};
+use banger_model::SandboxId;
 use banger_proto::fault::Fault;
 use banger_proto::owner::operation::Event;
 use std::collections::HashMap;
@@ -75,11 +76,11 @@ pub struct Place {
 }
 
 impl Operation {
-    fn new() -> Self {
+    fn new(sandbox: Option<SandboxId>) -> Self {
         let id = OpId::new();
         let accepted = Event::Accepted {
             op: id.to_string(),
-            sandbox: None,
+            sandbox: sandbox.map(|id| id.to_string()),
         };
         let story = Story {
             events: vec![accepted],
@@ -155,13 +156,14 @@ impl Operations {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Begins an operation: `work` runs in a task of its own, whoever follows it.
-    pub fn begin<F, W>(&self, work: W) -> Arc<Operation>
+    /// Begins an operation on a sandbox that there is, or on something else: `work` runs in a task of
+    /// its own, whoever follows it.
+    pub fn begin<F, W>(&self, sandbox: Option<SandboxId>, work: W) -> Arc<Operation>
     where
         W: FnOnce(OpId, Progress) -> F + Send + 'static,
         F: Future<Output = Result<serde_json::Value, Fault>> + Send + 'static,
     {
-        let operation = Arc::new(Operation::new());
+        let operation = Arc::new(Operation::new(sandbox));
         let id = operation.id.clone();
         self.lock().insert(id.clone(), Arc::clone(&operation));
         let teller = Arc::clone(&operation);
@@ -260,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn a_late_follower_hears_the_story_from_the_beginning() {
         let operations = Operations::default();
-        let operation = operations.begin(|_, progress| async move {
+        let operation = operations.begin(None, |_, progress| async move {
             progress.stage("one");
             for done in 0..1000 {
                 progress.amount(done, 1000);
@@ -281,8 +283,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_carries_the_operations_id() {
-        let operation = Operations::default()
-            .begin(|_, _| async { Err(Fault::new(FaultCode::Failed, "no room")) });
+        let operation = Operations::default().begin(None, |_, _| async {
+            Err(Fault::new(FaultCode::Failed, "no room"))
+        });
         let mut place = Place::default();
         operation.next(&mut place).await;
         let Some(Event::Failed { fault }) = operation.next(&mut place).await else {
@@ -293,7 +296,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_last_event_too() {
-        let operation = Operations::default().begin(|_, _| async { panic!("on purpose") });
+        let operation = Operations::default().begin(None, |_, _| async { panic!("on purpose") });
         let told = all(&operation).await;
         assert!(
             told.last().is_some_and(|last| last.contains("broke off")),

@@ -17,12 +17,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What may come before the agent's hello: the tail of an earlier connection, at most what the
 /// kernel and QEMU keep for a port. More is a guest that does not speak the protocol.
 const MOST_GARBAGE: u64 = 8 << 20;
 /// A frame that has begun must end within this: one of 64 KiB takes a millisecond.
-const FRAME_LIMIT: Duration = Duration::from_secs(30);
+const FRAME_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes for the guest that wait until it reads; senders wait beyond it.
 const MOST_OUTGOING: usize = 1 << 20;
 /// How much is read at a time.
@@ -135,15 +136,6 @@ impl Shared {
         }
         drop(outgoing);
         self.filled.notify_one();
-    }
-
-    /// Puts back a credit that was taken out of the mailbox too early.
-    #[expect(
-        clippy::unused_self,
-        reason = "kept beside the other uses of a mailbox by its stream"
-    )]
-    pub(super) fn remember_credit(&self, mailbox: &Mailbox, credit: Credit) {
-        let _a_known_channel = mailbox.credit(credit);
     }
 
     fn lose(&self, reason: LinkError) {
@@ -386,17 +378,22 @@ async fn await_hello(
 
 async fn read_all(shared: Arc<Shared>, mut reader: OwnedReadHalf, mut decoder: Decoder) {
     let mut buffer = vec![0; READ];
+    // When the frame that has begun must have ended, however slowly its bytes drip.
+    let mut deadline: Option<Instant> = None;
     let reason = loop {
-        if let Err(reason) = deliver_all(&shared, &mut decoder) {
-            break reason;
+        match deliver_all(&shared, &mut decoder) {
+            Err(reason) => break reason,
+            Ok(_) if !decoder.is_in_frame() => deadline = None,
+            Ok(0) if deadline.is_some() => {}
+            Ok(_) => deadline = Some(Instant::now() + FRAME_LIMIT),
         }
         let read = reader.read(&mut buffer);
-        let outcome = if decoder.is_in_frame() {
-            tokio::time::timeout(FRAME_LIMIT, read)
-                .await
-                .unwrap_or_else(|_| Err(std::io::Error::other("a frame that does not end")))
-        } else {
-            read.await
+        let outcome = match deadline {
+            None => read.await,
+            Some(deadline) => match tokio::time::timeout_at(deadline, read).await {
+                Ok(outcome) => outcome,
+                Err(_) => break LinkError::Rule("a frame that does not end"),
+            },
         };
         match outcome {
             Ok(0) => break LinkError::Closed,
@@ -407,7 +404,9 @@ async fn read_all(shared: Arc<Shared>, mut reader: OwnedReadHalf, mut decoder: D
     shared.lose(reason);
 }
 
-fn deliver_all(shared: &Shared, decoder: &mut Decoder) -> Result<(), LinkError> {
+/// Hands on every whole frame, and says how many there were.
+fn deliver_all(shared: &Shared, decoder: &mut Decoder) -> Result<usize, LinkError> {
+    let mut count = 0;
     while let Some(received) = decoder.next() {
         match received {
             Received::Frame(frame) => shared.deliver(frame)?,
@@ -415,8 +414,9 @@ fn deliver_all(shared: &Shared, decoder: &mut Decoder) -> Result<(), LinkError> 
                 return Err(LinkError::Rule("bytes that are no frame"));
             }
         }
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }
 
 async fn write_all(shared: Arc<Shared>, mut writer: OwnedWriteHalf) {

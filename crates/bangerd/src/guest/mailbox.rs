@@ -52,6 +52,13 @@ struct State {
     closed: Option<Option<Arc<LinkError>>>,
 }
 
+impl State {
+    fn take_credit(&mut self) -> Option<Incoming> {
+        let credit = self.credits.iter_mut().find_map(Option::take);
+        credit.map(Incoming::Credit)
+    }
+}
+
 /// The meeting place of the link's task and a stream's owner.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
@@ -150,21 +157,30 @@ impl Mailbox {
 
     /// The next thing; waits until there is one. Cancel-safe.
     pub(super) async fn next(&self) -> Incoming {
+        self.wait_for(State::take_credit).await
+    }
+
+    /// As [`Self::next`], but leaves credit where it is: for whoever sends later.
+    pub(super) async fn next_but_credit(&self) -> Incoming {
+        self.wait_for(|_| None).await
+    }
+
+    async fn wait_for(&self, credit: fn(&mut State) -> Option<Incoming>) -> Incoming {
         loop {
-            if let Some(incoming) = self.take() {
+            if let Some(incoming) = self.take(credit) {
                 return incoming;
             }
             self.changed.notified().await;
         }
     }
 
-    fn take(&self) -> Option<Incoming> {
+    fn take(&self, credit: fn(&mut State) -> Option<Incoming>) -> Option<Incoming> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = state.answer.take() {
             return Some(Incoming::Answer(answer));
         }
-        if let Some(credit) = state.credits.iter_mut().find_map(Option::take) {
-            return Some(Incoming::Credit(credit));
+        if let Some(credit) = credit(&mut state) {
+            return Some(credit);
         }
         for (number, channel) in (0_u8..).zip(&mut state.channels) {
             if !channel.data.is_empty() {
@@ -238,6 +254,28 @@ mod tests {
             .filter(Result::is_err)
             .count();
         assert_eq!(flood, 100 - MOST_NOTICES);
+    }
+
+    #[tokio::test]
+    async fn credit_that_comes_before_the_answer_is_kept_for_whoever_sends() {
+        let mailbox = Mailbox::default();
+        let credit = Credit {
+            channel: 0,
+            acked: 0,
+            limit: 7,
+        };
+        mailbox.credit(credit).expect("a channel");
+        let early = tokio::time::timeout(
+            std::time::Duration::from_millis(50),
+            mailbox.next_but_credit(),
+        );
+        assert!(early.await.is_err(), "nothing but credit has come");
+        mailbox.answer(vec![1]).expect("first");
+        assert!(matches!(
+            mailbox.next_but_credit().await,
+            Incoming::Answer(_)
+        ));
+        assert!(matches!(mailbox.next().await, Incoming::Credit(c) if c == credit));
     }
 
     #[tokio::test]

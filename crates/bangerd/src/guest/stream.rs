@@ -59,7 +59,7 @@ impl Stream {
     /// # Errors
     /// [`CallError`]; anything but an answer that comes first breaks the protocol.
     pub async fn answer(&self, limit: Duration) -> Result<Answer, CallError> {
-        let incoming = tokio::time::timeout(limit, self.answer_or_later())
+        let incoming = tokio::time::timeout(limit, self.mailbox.next_but_credit())
             .await
             .map_err(|_| CallError::TimedOut(limit))?;
         match incoming {
@@ -68,17 +68,6 @@ impl Stream {
                 .map_err(CallError::Guest),
             Incoming::Closed(Some(reason)) => Err(CallError::Lost(reason)),
             _ => Err(CallError::Nonsense("something came before the answer")),
-        }
-    }
-
-    /// Credit may come before the answer to a call that is also a sender; it is not lost, a later one
-    /// says the same and more.
-    async fn answer_or_later(&self) -> Incoming {
-        loop {
-            match self.next().await {
-                Incoming::Credit(credit) => self.shared.remember_credit(&self.mailbox, credit),
-                other => return other,
-            }
         }
     }
 

@@ -92,14 +92,10 @@ impl Prober {
         kernel: &Path,
         initramfs: &Path,
     ) -> Result<Probe, VmmError> {
-        let device = Device::survey(&self.device);
-        if let Before::Settled(probe) = before_boot(wish, &device) {
-            return Ok(probe);
-        }
-        let cache = self.layout.probe_cache();
-        if let Some(known) = cache::read(&cache, key, SystemTime::now()) {
+        if let Some(known) = self.known(wish, key) {
             return Ok(known);
         }
+        let cache = self.layout.probe_cache();
         let boot = boot::Boot::new(self.clone(), id, kernel, initramfs);
         let task = tokio::spawn(boot_and_remember(boot, cache, key.clone()));
         task.await.unwrap_or_else(|error| {
@@ -108,6 +104,18 @@ impl Prober {
                 source: error.into(),
             })
         })
+    }
+}
+
+impl Prober {
+    /// What can be said without a boot: what is configured or cannot be otherwise, else what is
+    /// remembered for `key`.
+    #[must_use]
+    pub fn known(&self, wish: Wish, key: &Key) -> Option<Probe> {
+        match before_boot(wish, &Device::survey(&self.device)) {
+            Before::Settled(probe) => Some(probe),
+            _ => cache::read(&self.layout.probe_cache(), key, SystemTime::now()),
+        }
     }
 }
 

@@ -1,0 +1,273 @@
+//! `/v1/images` and `/v1/kernels`.
+
+use super::Api;
+use super::reply::{Answer, Json, Refused, follow, value};
+use crate::services::blocking;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use banger_model::{ArtifactName, Spec};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::artifact::{Image, Kernel, KernelImport};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+/// How long the rest of an upload that failed is read and thrown away.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+fn named(name: &str) -> Result<ArtifactName, Fault> {
+    name.parse()
+        .map_err(|error| Fault::new(FaultCode::BadRequest, error))
+}
+
+/// Names of the sandboxes whose spec names the thing.
+fn users(api: &Api, uses: impl Fn(&Spec) -> bool) -> Vec<String> {
+    let all = api.supervisor.services.registry.all();
+    let records = all.iter().map(|sandbox| sandbox.record());
+    records
+        .filter(|record| uses(&record.spec))
+        .map(|record| record.name.to_string())
+        .collect()
+}
+
+fn show_image(api: &Api, image: crate::images::Image) -> Image {
+    let manifest = image.manifest;
+    let config = &api.supervisor.services.config;
+    Image {
+        used_by: users(api, |spec| spec.image.value == manifest.name),
+        default: config.default_image.0 == manifest.name,
+        name: manifest.name.to_string(),
+        sha256: manifest.sha256,
+        origin: manifest.origin,
+        architecture: manifest.architecture,
+        init: manifest.init,
+        disk_used: crate::host::used(&image.disk),
+        created_at: manifest.created,
+    }
+}
+
+fn show_kernel(api: &Api, kernel: crate::kernels::Kernel) -> Kernel {
+    let manifest = kernel.manifest;
+    let config = &api.supervisor.services.config;
+    Kernel {
+        used_by: users(api, |spec| spec.kernel.value == manifest.name),
+        default: config.default_kernel.0 == manifest.name,
+        name: manifest.name.to_string(),
+        version: manifest.version,
+        sha256: manifest.sha256,
+        origin: manifest.origin,
+        architecture: manifest.architecture,
+        modules: kernel.modules_disk.is_some(),
+        imported_at: manifest.imported,
+    }
+}
+
+/// All images.
+#[utoipa::path(get, path = "/v1/images", responses((status = 200, body = Vec<Image>)))]
+pub(super) async fn images(State(api): State<Api>) -> Answer<Vec<Image>> {
+    let store = api.supervisor.services.images.clone();
+    let all = blocking(move || store.list().map_err(Fault::from)).await?;
+    Ok(axum::Json(
+        all.into_iter()
+            .map(|image| show_image(&api, image))
+            .collect(),
+    ))
+}
+
+/// One image.
+#[utoipa::path(get, path = "/v1/images/{name}", params(("name" = String, Path)),
+    responses((status = 200, body = Image), (status = 404, body = Fault)))]
+pub(super) async fn image(State(api): State<Api>, Path(name): Path<String>) -> Answer<Image> {
+    let (store, name) = (api.supervisor.services.images.clone(), named(&name)?);
+    let image = blocking(move || store.get(&name).map_err(Fault::from)).await?;
+    Ok(axum::Json(show_image(&api, image)))
+}
+
+/// Where an image comes from.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(super) struct OriginQuery {
+    /// In words, for people; kept in the image's manifest.
+    origin: Option<String>,
+}
+
+/// Makes an image of a root file system tar, plain or compressed, that is the body.
+#[utoipa::path(put, path = "/v1/images/{name}", params(("name" = String, Path), OriginQuery),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
+pub(super) async fn import_image(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Query(query): Query<OriginQuery>,
+    body: Body,
+) -> Result<Response, Refused> {
+    let name = named(&name)?;
+    let store = api.supervisor.services.images.clone();
+    let origin = query.origin.unwrap_or_else(|| "an uploaded tar".into());
+    if store.get(&name).is_ok() {
+        let fault = Fault::new(
+            FaultCode::Conflict,
+            format!("there is an image {name} already"),
+        );
+        return Err(Refused(fault.with_remedy(format!(
+            "choose another name, or `banger image delete {name}`"
+        ))));
+    }
+    // The first bytes are asked for before the answer begins: a client that waits for "100 Continue"
+    // (RFC 9110, section 10.1.1) would not get it afterwards.
+    let mut chunks = body.into_data_stream().map_err(std::io::Error::other);
+    let first = stream::iter(chunks.next().await);
+    let reader = StreamReader::new(first.chain(chunks));
+    let this = api.clone();
+    let operation = api
+        .supervisor
+        .operations
+        .begin(None, move |_, progress| async move {
+            let (imported, mut reader) = blocking(move || {
+                let mut tar = SyncIoBridge::new(reader);
+                let imported = store.import(&name, &mut tar, &origin, &progress);
+                Ok((imported.map_err(Fault::from), tar.into_inner()))
+            })
+            .await?;
+            if imported.is_err() {
+                // A client that still sends would see a broken pipe instead of the reason.
+                let rest = async { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await };
+                let _too_long_or_gone = tokio::time::timeout(DRAIN_LIMIT, rest).await;
+            }
+            value(&show_image(&this, imported?))
+        });
+    Ok(follow(operation, ()))
+}
+
+/// Makes an image of the host's own distribution.
+#[utoipa::path(post, path = "/v1/images/{name}/bootstrap", params(("name" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
+pub(super) async fn bootstrap_image(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Response, Refused> {
+    let name = named(&name)?;
+    let store = api.supervisor.services.images.clone();
+    let this = api.clone();
+    let operation = api
+        .supervisor
+        .operations
+        .begin(None, move |_, progress| async move {
+            let image =
+                blocking(move || store.bootstrap(&name, &progress).map_err(Fault::from)).await?;
+            value(&show_image(&this, image))
+        });
+    Ok(follow(operation, ()))
+}
+
+fn refuse_used(what: &str, users: &[String]) -> Result<(), Fault> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultCode::Conflict,
+        format!("{what} is used by: {}", users.join(", ")),
+    )
+    .with_remedy(format!(
+        "delete them first: `banger vm rm {}`",
+        users.join(" ")
+    )))
+}
+
+/// Deletes an image that no sandbox uses.
+#[utoipa::path(delete, path = "/v1/images/{name}", params(("name" = String, Path)),
+    responses((status = 200), (status = 404, body = Fault), (status = 409, body = Fault)))]
+pub(super) async fn delete_image(State(api): State<Api>, Path(name): Path<String>) -> Answer<()> {
+    let name = named(&name)?;
+    refuse_used(
+        &format!("the image {name}"),
+        &users(&api, |spec| spec.image.value == name),
+    )?;
+    let store = api.supervisor.services.images.clone();
+    blocking(move || store.delete(&name).map_err(Fault::from)).await?;
+    Ok(axum::Json(()))
+}
+
+/// All kernels.
+#[utoipa::path(get, path = "/v1/kernels", responses((status = 200, body = Vec<Kernel>)))]
+pub(super) async fn kernels(State(api): State<Api>) -> Answer<Vec<Kernel>> {
+    let store = api.supervisor.services.kernels.clone();
+    let all = blocking(move || store.list().map_err(Fault::from)).await?;
+    Ok(axum::Json(
+        all.into_iter()
+            .map(|kernel| show_kernel(&api, kernel))
+            .collect(),
+    ))
+}
+
+/// One kernel.
+#[utoipa::path(get, path = "/v1/kernels/{name}", params(("name" = String, Path)),
+    responses((status = 200, body = Kernel), (status = 404, body = Fault)))]
+pub(super) async fn kernel(State(api): State<Api>, Path(name): Path<String>) -> Answer<Kernel> {
+    let (store, name) = (api.supervisor.services.kernels.clone(), named(&name)?);
+    let kernel = blocking(move || store.get(&name).map_err(Fault::from)).await?;
+    Ok(axum::Json(show_kernel(&api, kernel)))
+}
+
+/// Takes a kernel in.
+#[utoipa::path(post, path = "/v1/kernels/{name}", params(("name" = String, Path)), request_body = KernelImport,
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
+pub(super) async fn import_kernel(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Json(import): Json<Option<KernelImport>>,
+) -> Result<Response, Refused> {
+    use crate::kernels::KernelSource;
+    let name = named(&name)?;
+    let source = match import.unwrap_or(KernelImport::Default) {
+        KernelImport::Package { path } => Some(KernelSource::Package(absolute(path)?)),
+        KernelImport::Directory { path } => Some(KernelSource::Directory(absolute(path)?)),
+        KernelImport::File { path } => Some(KernelSource::File(absolute(path)?)),
+        KernelImport::DistributionPackage { name } => Some(KernelSource::DistributionPackage(name)),
+        KernelImport::Default => None,
+    };
+    let store = api.supervisor.services.kernels.clone();
+    let this = api.clone();
+    let operation = api
+        .supervisor
+        .operations
+        .begin(None, move |_, progress| async move {
+            let kernel = blocking(move || {
+                match source {
+                    Some(source) => store.import(&name, &source, &progress),
+                    None => store.import_default(&name, &progress),
+                }
+                .map_err(Fault::from)
+            })
+            .await?;
+            value(&show_kernel(&this, kernel))
+        });
+    Ok(follow(operation, ()))
+}
+
+fn absolute(path: String) -> Result<PathBuf, Fault> {
+    let path = PathBuf::from(path);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(Fault::new(
+        FaultCode::BadRequest,
+        format!("{} is not an absolute path", path.display()),
+    )
+    .with_remedy("the daemon has another working directory than you: give the whole path"))
+}
+
+/// Deletes a kernel that no sandbox uses.
+#[utoipa::path(delete, path = "/v1/kernels/{name}", params(("name" = String, Path)),
+    responses((status = 200), (status = 404, body = Fault), (status = 409, body = Fault)))]
+pub(super) async fn delete_kernel(State(api): State<Api>, Path(name): Path<String>) -> Answer<()> {
+    let name = named(&name)?;
+    refuse_used(
+        &format!("the kernel {name}"),
+        &users(&api, |spec| spec.kernel.value == name),
+    )?;
+    let store = api.supervisor.services.kernels.clone();
+    blocking(move || store.delete(&name).map_err(Fault::from)).await?;
+    Ok(axum::Json(()))
+}

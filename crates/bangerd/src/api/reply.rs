@@ -1,0 +1,88 @@
+//! How answers leave: JSON, faults with their status, streams of events.
+
+use crate::operation::{Operation, Place};
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::{NDJSON, OP_HEADER};
+use futures_util::stream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// What a handler that fails returns.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) Fault);
+
+impl<E: Into<Fault>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.code.http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, axum::Json(self.0)).into_response()
+    }
+}
+
+/// A JSON answer or a fault.
+pub(super) type Answer<T> = Result<axum::Json<T>, Refused>;
+
+/// A JSON body; an empty one is the type's default.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Json<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|error| Refused(Fault::new(FaultCode::BadRequest, error.body_text())))?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Reads JSON that must be there.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Refused(Fault::new(
+            FaultCode::BadRequest,
+            format!("the request cannot be read: {error}"),
+        ))
+    })
+}
+
+/// The value of an operation's last event.
+pub(super) fn value<T: Serialize>(result: &T) -> Result<serde_json::Value, Fault> {
+    serde_json::to_value(result).map_err(|error| Fault::from_error(FaultCode::Failed, &error))
+}
+
+/// Follows an operation, one event per line, until its last. `hold` is dropped when the reader leaves
+/// or the last event was sent.
+pub(super) fn follow<H: Send + 'static>(operation: Arc<Operation>, hold: H) -> Response {
+    let id = operation.id().clone();
+    let begin = (operation, Place::default(), hold);
+    let lines = stream::unfold(begin, |(operation, mut place, hold)| async move {
+        let event = operation.next(&mut place).await?;
+        let mut line = serde_json::to_vec(&event).unwrap_or_default();
+        line.push(b'\n');
+        Some((Ok::<_, Infallible>(line), (operation, place, hold)))
+    });
+    let mut response = Response::new(Body::from_stream(lines));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(OP_HEADER, id);
+    }
+    response
+}

@@ -1,0 +1,206 @@
+//! `/v1/sandboxes`.
+
+use super::reply::{Answer, Json, Refused, follow, value};
+use super::{Api, view};
+use crate::guest::stream::CallError;
+use crate::progress::Progress;
+use crate::sandbox::command::{Command, Reply, parse_signal};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use banger_proto::fault::Fault;
+use banger_proto::guest::message::{self, Call, InitState};
+use banger_proto::owner::sandbox::{
+    CreateRequest, Health, KillRequest, Port, Sandbox, StartRequest,
+};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long the agent may take to tell something about its guest.
+const TELL_LIMIT: Duration = Duration::from_secs(30);
+
+/// All sandboxes.
+#[utoipa::path(get, path = "/v1/sandboxes", responses((status = 200, body = Vec<Sandbox>)))]
+pub(super) async fn list(State(api): State<Api>) -> axum::Json<Vec<Sandbox>> {
+    let services = &api.supervisor.services;
+    let all = services.registry.all();
+    let shown = all
+        .iter()
+        .map(|sandbox| view::sandbox(&services.layout, sandbox.record()));
+    axum::Json(shown.collect())
+}
+
+/// One sandbox, by name, id or unique prefix of the id.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}", params(("sandbox" = String, Path)),
+    responses((status = 200, body = Sandbox), (status = 404, body = Fault)))]
+pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> Answer<Sandbox> {
+    let services = &api.supervisor.services;
+    let record = services.registry.find(&name)?.record();
+    Ok(axum::Json(view::sandbox(&services.layout, record)))
+}
+
+/// Creates a sandbox, and starts it when `start` is given. A stream of events; leaving it before its
+/// end cancels the creation, and nothing is left of it.
+#[utoipa::path(post, path = "/v1/sandboxes", request_body = CreateRequest,
+    responses((status = 200, description = "events, the last with the sandbox", content_type = "application/x-ndjson"),
+              (status = 400, body = Fault)))]
+pub(super) async fn create(
+    State(api): State<Api>,
+    Json(request): Json<CreateRequest>,
+) -> Result<Response, Refused> {
+    let spec = api.supervisor.spec(&request)?;
+    let reservation = api.supervisor.reserve(request.name.as_ref())?;
+    let follower = CancellationToken::new();
+    let cancelled = follower.clone();
+    let supervisor = api.supervisor.clone();
+    let operations = &api.supervisor.operations;
+    let operation = operations.begin(Some(reservation.id), move |op, progress| async move {
+        tracing::info!(%op, sandbox = %reservation.name, "creating");
+        tokio::select! {
+            created = supervisor.create(reservation, spec, request.start, &progress) => {
+                let record = created?.record();
+                value(&view::sandbox(&supervisor.services.layout, record))
+            }
+            () = cancelled.cancelled() => Err(cancelled_by_its_client()),
+        }
+    });
+    Ok(follow(operation, follower.drop_guard()))
+}
+
+fn cancelled_by_its_client() -> Fault {
+    let code = banger_proto::fault::FaultCode::Cancelled;
+    Fault::new(
+        code,
+        "the creation was cancelled by its client, nothing of it is left",
+    )
+}
+
+/// Sends a command to a sandbox's driver as an operation.
+fn operate(
+    api: &Api,
+    name: &str,
+    words: &'static str,
+    make: impl FnOnce(Progress, Reply) -> Command + Send + 'static,
+) -> Result<Response, Refused> {
+    let sandbox = api.supervisor.services.registry.find(name)?;
+    let services = api.supervisor.services.clone();
+    let operation =
+        api.supervisor
+            .operations
+            .begin(Some(sandbox.id), move |op, progress| async move {
+                tracing::info!(%op, sandbox = %sandbox.record().name, "{words}");
+                let record = sandbox.request(|reply| make(progress, reply)).await?;
+                value(&view::sandbox(&services.layout, record))
+            });
+    Ok(follow(operation, ()))
+}
+
+/// Starts a sandbox.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/start", request_body = StartRequest, params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
+pub(super) async fn start(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Json(request): Json<StartRequest>,
+) -> Result<Response, Refused> {
+    operate(&api, &name, "starting", move |p, reply| {
+        Command::Start(request.wait, p, reply)
+    })
+}
+
+/// Shuts a guest down: its agent syncs and powers off; harder means if it does not follow.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/stop", params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
+pub(super) async fn stop(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Response, Refused> {
+    operate(&api, &name, "stopping", Command::Stop)
+}
+
+/// Stops, then starts.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/restart", request_body = StartRequest, params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
+pub(super) async fn restart(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Json(request): Json<StartRequest>,
+) -> Result<Response, Refused> {
+    operate(&api, &name, "restarting", move |p, reply| {
+        Command::Restart(request.wait, p, reply)
+    })
+}
+
+/// Ends the VMM at once, or sends it another signal.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/kill", request_body = KillRequest, params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
+pub(super) async fn kill(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Json(request): Json<KillRequest>,
+) -> Result<Response, Refused> {
+    let signal = parse_signal(request.signal.as_deref().unwrap_or("KILL"))?;
+    operate(&api, &name, "killing", move |_, reply| {
+        Command::Kill(signal, reply)
+    })
+}
+
+/// Ends a sandbox and removes everything of it.
+#[utoipa::path(delete, path = "/v1/sandboxes/{sandbox}", params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
+pub(super) async fn delete(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Response, Refused> {
+    operate(&api, &name, "deleting", Command::Delete)
+}
+
+/// Asks a sandbox's agent.
+pub(super) async fn ask(api: &Api, name: &str, call: &Call) -> Result<message::Answer, Fault> {
+    let link = api.supervisor.services.registry.find(name)?.guest().await?;
+    Ok(link.call(call, TELL_LIMIT).await?)
+}
+
+/// The agent answered something else.
+pub(super) fn nonsense() -> Refused {
+    Refused(CallError::Nonsense("an answer to another call").into())
+}
+
+/// Sockets that listen in the guest.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/ports", params(("sandbox" = String, Path)),
+    responses((status = 200, body = Vec<Port>), (status = 404, body = Fault), (status = 409, body = Fault)))]
+pub(super) async fn ports(State(api): State<Api>, Path(name): Path<String>) -> Answer<Vec<Port>> {
+    let message::Answer::Ports(ports) = ask(&api, &name, &Call::Ports).await? else {
+        return Err(nonsense());
+    };
+    let shown = ports.into_iter().take(message::MAX_LIST).map(|port| Port {
+        protocol: if port.udp { "udp".into() } else { "tcp".into() },
+        address: port.address.to_string(),
+        port: port.port,
+        pid: port.process.as_ref().map(|(pid, _)| *pid),
+        process: port.process.map(|(_, name)| name),
+    });
+    Ok(axum::Json(shown.collect()))
+}
+
+/// How the guest is.
+#[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/health", params(("sandbox" = String, Path)),
+    responses((status = 200, body = Health), (status = 404, body = Fault), (status = 409, body = Fault)))]
+pub(super) async fn health(State(api): State<Api>, Path(name): Path<String>) -> Answer<Health> {
+    let message::Answer::Health(health) = ask(&api, &name, &Call::Health).await? else {
+        return Err(nonsense());
+    };
+    let sandbox = api.supervisor.services.registry.find(&name)?;
+    let init = match health.init {
+        InitState::None => "none",
+        InitState::Starting => "starting",
+        InitState::Settled => "settled",
+    };
+    Ok(axum::Json(Health {
+        init: init.into(),
+        uptime_ms: health.uptime_ms,
+        memory_available_kib: health.memory_available_kib,
+        memory_total_kib: health.memory_total_kib,
+        sessions: health.sessions,
+        agent_version: sandbox.view().agent_version,
+    }))
+}

@@ -1,0 +1,61 @@
+//! Inner types as they are shown.
+
+use crate::host;
+use crate::layout::{Layout, SandboxPaths};
+use crate::record::{Record, Run, Times};
+use banger_model::spec::Sourced;
+use banger_proto::owner::sandbox as owner;
+use std::time::Duration;
+
+fn shown<T, N: From<T>>(from: Sourced<T>) -> owner::Sourced<N> {
+    owner::Sourced {
+        value: from.value.into(),
+        source: from.source,
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn times(times: Times) -> owner::StartTimes {
+    owner::StartTimes {
+        vmm_up_ms: milliseconds(times.vmm_up),
+        guest_running_ms: milliseconds(times.guest_running),
+        agent_answered_ms: milliseconds(times.agent_answered),
+        init_settled_ms: times.init_settled.map(milliseconds),
+    }
+}
+
+/// A sandbox as it is shown.
+pub(super) fn sandbox(layout: &Layout, record: Record) -> owner::Sandbox {
+    let paths = SandboxPaths::of(layout, record.id);
+    let alive = record.state.may_have_vmm();
+    let run = |run: Run| owner::Run {
+        pid: alive.then_some(run.process.pid),
+        backend: run.backend,
+        started_at: run.started_at,
+        times: times(run.times),
+        kernel_release: run.kernel_release,
+        init_started: run.init_started,
+    };
+    owner::Sandbox {
+        id: record.id.to_string(),
+        name: record.name.to_string(),
+        state: record.state,
+        reason: record.reason,
+        image: shown(record.spec.image),
+        kernel: shown(record.spec.kernel),
+        vcpu: shown(record.spec.vcpu),
+        memory_mib: shown(record.spec.memory),
+        disk_mib: shown(record.spec.work_disk),
+        system_disk_mib: shown(record.spec.system_disk),
+        nat: record.spec.nat,
+        init: record.spec.init,
+        ephemeral: record.spec.ephemeral,
+        created_at: record.created_at,
+        run: record.run.map(run),
+        disk_used: host::used(&paths.system_disk()) + host::used(&paths.work_disk()),
+        directory: paths.state.display().to_string(),
+    }
+}

@@ -1,0 +1,211 @@
+//! The sandboxes that there are. The short, IO-free reservation of a name here is the only lock that
+//! sandboxes share.
+
+use crate::sandbox::Sandbox;
+use banger_model::reference::{self, Unresolved};
+use banger_model::{SandboxId, SandboxName};
+use banger_proto::fault::{Fault, FaultCode};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[derive(Debug)]
+struct Entry {
+    name: SandboxName,
+    /// Absent while its name is only reserved.
+    sandbox: Option<Arc<Sandbox>>,
+}
+
+/// An id and a name that nobody else can have.
+#[derive(Debug)]
+pub struct Reservation {
+    /// The id.
+    pub id: SandboxId,
+    /// The name.
+    pub name: SandboxName,
+    registry: Arc<Registry>,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut all = self.registry.lock();
+        if all
+            .get(&self.id)
+            .is_some_and(|entry| entry.sandbox.is_none())
+        {
+            all.remove(&self.id);
+        }
+    }
+}
+
+/// All sandboxes by id.
+#[derive(Debug, Default)]
+pub struct Registry(Mutex<HashMap<SandboxId, Entry>>);
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves an id and a name: the given one, or the first that `invent` gives and nobody has.
+    ///
+    /// # Errors
+    /// `Conflict` when the given name is taken.
+    pub fn reserve(
+        &self,
+        name: Option<&SandboxName>,
+        mut random: impl FnMut() -> ([u8; 16], u32),
+    ) -> Result<(SandboxId, SandboxName), Fault> {
+        let mut all = self.lock();
+        let taken =
+            |all: &HashMap<_, Entry>, name: &SandboxName| all.values().any(|e| e.name == *name);
+        if let Some(name) = name.filter(|name| taken(&all, name)) {
+            return Err(Fault::new(
+                FaultCode::Conflict,
+                format!("there is a sandbox {name} already"),
+            )
+            .with_remedy(format!("choose another name, or `banger vm rm {name}`")));
+        }
+        loop {
+            let (bytes, number) = random();
+            let id = SandboxId::from_random(bytes);
+            // Sockets are named by the short form.
+            let id_taken = all.keys().any(|other| other.short() == id.short());
+            let name = name
+                .cloned()
+                .unwrap_or_else(|| SandboxName::invented(number));
+            if id_taken || taken(&all, &name) {
+                continue;
+            }
+            all.insert(
+                id,
+                Entry {
+                    name: name.clone(),
+                    sandbox: None,
+                },
+            );
+            return Ok((id, name));
+        }
+    }
+
+    /// As [`Self::reserve`], given back when the reservation is dropped before a sandbox took its place.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    pub fn hold(
+        self: &Arc<Self>,
+        name: Option<&SandboxName>,
+        random: impl FnMut() -> ([u8; 16], u32),
+    ) -> Result<Reservation, Fault> {
+        let (id, name) = self.reserve(name, random)?;
+        Ok(Reservation {
+            id,
+            name,
+            registry: Arc::clone(self),
+        })
+    }
+
+    /// A reserved or recorded sandbox has its driver.
+    pub fn insert(&self, name: SandboxName, sandbox: Arc<Sandbox>) {
+        self.lock().insert(
+            sandbox.id,
+            Entry {
+                name,
+                sandbox: Some(sandbox),
+            },
+        );
+    }
+
+    /// Gives back an id and its name.
+    pub fn remove(&self, id: SandboxId) {
+        self.lock().remove(&id);
+    }
+
+    /// All sandboxes, in the order of their creation.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Sandbox>> {
+        let mut all: Vec<_> = self
+            .lock()
+            .values()
+            .filter_map(|entry| entry.sandbox.clone())
+            .collect();
+        all.sort_by_cached_key(|sandbox| {
+            let record = sandbox.record();
+            (record.created_at, record.name)
+        });
+        all
+    }
+
+    /// Finds the sandbox that a reference means.
+    ///
+    /// # Errors
+    /// `NotFound`, or `BadRequest` with the candidates when it is ambiguous.
+    pub fn find(&self, reference: &str) -> Result<Arc<Sandbox>, Fault> {
+        let all = self.lock();
+        let known = all.iter().filter(|(_, entry)| entry.sandbox.is_some());
+        let id = reference::resolve(reference, known.map(|(id, entry)| (*id, &entry.name)))
+            .map_err(|error| match &error {
+                Unresolved::Unknown { .. } => {
+                    Fault::new(FaultCode::NotFound, &error).with_remedy("see `banger vm list`")
+                }
+                Unresolved::Ambiguous { .. } => Fault::new(FaultCode::BadRequest, &error)
+                    .with_remedy("give more of the id, or the name"),
+            })?;
+        all.get(&id)
+            .and_then(|entry| entry.sandbox.clone())
+            .ok_or_else(|| {
+                Fault::new(
+                    FaultCode::NotFound,
+                    format!("there is no sandbox {reference:?}"),
+                )
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting() -> impl FnMut() -> ([u8; 16], u32) {
+        let mut next = 0_u8;
+        move || {
+            next += 1;
+            ([next; 16], u32::from(next / 2))
+        }
+    }
+
+    #[test]
+    fn a_name_is_given_once_until_it_is_given_back() {
+        let registry = Registry::default();
+        let mut random = counting();
+        let web: SandboxName = "web".parse().expect("a name");
+        let (id, _) = registry.reserve(Some(&web), &mut random).expect("free");
+        let fault = registry
+            .reserve(Some(&web), &mut random)
+            .expect_err("taken");
+        assert_eq!(fault.code, FaultCode::Conflict);
+        registry.remove(id);
+        assert!(registry.reserve(Some(&web), &mut random).is_ok());
+    }
+
+    #[test]
+    fn invented_names_and_short_ids_differ() {
+        let registry = Registry::default();
+        let mut random = counting();
+        let names: std::collections::BTreeSet<_> = (0..20)
+            .map(|_| registry.reserve(None, &mut random).expect("free").1)
+            .collect();
+        assert_eq!(names.len(), 20);
+    }
+
+    #[test]
+    fn a_name_that_is_only_reserved_is_not_found() {
+        let registry = Registry::default();
+        registry
+            .reserve(Some(&"web".parse().expect("a name")), counting())
+            .expect("free");
+        assert_eq!(
+            registry.find("web").expect_err("not there yet").code,
+            FaultCode::NotFound
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! What others ask of a driver.
+
+use crate::progress::Progress;
+use crate::record::Record;
+use banger_model::admission::Request;
+use banger_model::spec::Wait;
+use banger_proto::fault::Fault;
+use rustix::process::Signal;
+use tokio::sync::oneshot;
+
+/// Where the answer to a command goes: the record as it is then.
+pub type Reply = oneshot::Sender<Result<Record, Fault>>;
+
+/// The closed list of what a driver can be asked.
+#[derive(Debug)]
+pub enum Command {
+    /// Make what is missing, start the VMM, meet the agent, configure the guest.
+    Start(Wait, Progress, Reply),
+    /// Shut the guest down in order; harder means if it does not follow.
+    Stop(Progress, Reply),
+    /// Stop, then start.
+    Restart(Wait, Progress, Reply),
+    /// Send the VMM a signal.
+    Kill(Signal, Reply),
+    /// End it and remove everything.
+    Delete(Progress, Reply),
+    /// Make the disks and nothing else: the second half of a creation.
+    Prepare(Progress, Reply),
+}
+
+impl Command {
+    /// The request that the admission table knows it by; `None` for what is always admitted.
+    #[must_use]
+    pub const fn request(&self) -> Option<Request> {
+        match self {
+            Self::Start(..) => Some(Request::Start),
+            Self::Stop(..) => Some(Request::Stop),
+            Self::Restart(..) => Some(Request::Restart),
+            Self::Kill(..) => Some(Request::Kill),
+            Self::Delete(..) => Some(Request::Delete),
+            Self::Prepare(..) => None,
+        }
+    }
+
+    /// Where the answer goes.
+    #[must_use]
+    pub fn into_reply(self) -> Reply {
+        match self {
+            Self::Start(_, _, reply)
+            | Self::Stop(_, reply)
+            | Self::Restart(_, _, reply)
+            | Self::Kill(_, reply)
+            | Self::Delete(_, reply)
+            | Self::Prepare(_, reply) => reply,
+        }
+    }
+}
+
+/// The signals that may be sent to a VMM, by name, in any case, with or without `SIG`. Numbers,
+/// STOP, CONT and real-time signals are refused (the original's rule).
+///
+/// # Errors
+/// A fault that lists what is allowed.
+pub fn parse_signal(name: &str) -> Result<Signal, Fault> {
+    let upper = name.to_ascii_uppercase();
+    Ok(match upper.strip_prefix("SIG").unwrap_or(&upper) {
+        "TERM" => Signal::TERM,
+        "KILL" => Signal::KILL,
+        "INT" => Signal::INT,
+        "HUP" => Signal::HUP,
+        "QUIT" => Signal::QUIT,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        "ABRT" => Signal::ABORT,
+        _ => {
+            return Err(Fault::new(
+                banger_proto::fault::FaultCode::BadRequest,
+                format!("{name:?} is not a signal that a VMM may be sent"),
+            )
+            .with_remedy("use TERM, KILL, INT, HUP, QUIT, USR1, USR2 or ABRT"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names_in_any_case_and_nothing_else_is_taken() {
+        for name in ["kill", "SIGKILL", "SigKill"] {
+            assert_eq!(parse_signal(name).expect(name), Signal::KILL);
+        }
+        for name in ["9", "STOP", "CONT", "RTMIN", "", "SIG", "SIGSIGKILL"] {
+            assert!(parse_signal(name).is_err(), "{name}");
+        }
+    }
+}

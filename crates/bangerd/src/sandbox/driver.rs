@@ -1,0 +1,360 @@
+//! The driver: the one task that owns a sandbox's state.
+
+use super::act::{Failure, Work};
+use super::command::{Command, Reply};
+use super::works::{self, Done, Outcome};
+use super::{Sandbox, View, refused};
+use crate::guest::{Link, LinkError, Met};
+use crate::layout::SandboxPaths;
+use crate::progress::Progress;
+use crate::record::Record;
+use crate::services::Services;
+use crate::vmm::ExitReport;
+use banger_model::SandboxState;
+use banger_model::admission::{Admission, admit};
+use banger_proto::fault::{Fault, FaultCode};
+use futures_util::future::{BoxFuture, FutureExt, OptionFuture};
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// How long a daemon that was started again waits for the agent of a guest that runs.
+const ADOPT_LIMIT: Duration = Duration::from_secs(60);
+/// Between two tries to reach an agent whose link was lost.
+const RELINK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Starts the driver of a sandbox. With `adopt` it first looks at what is left of the run before.
+#[must_use]
+pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbox> {
+    let (commands, inbox) = mpsc::channel(64);
+    let id = record.id;
+    let (view, watching) = watch::channel(View {
+        record,
+        link: None,
+        agent_version: String::new(),
+        trouble: None,
+        gone: false,
+    });
+    let sandbox = Arc::new(Sandbox {
+        id,
+        commands,
+        view: watching,
+        sessions: AtomicU32::new(0),
+        quiet_since: AtomicU64::new(0),
+    });
+    let driver = Driver {
+        paths: SandboxPaths::of(&services.layout, id),
+        services,
+        view: Arc::new(view),
+        inbox,
+        waiting: VecDeque::new(),
+        work: None,
+        vmm_end: None,
+        link_end: None,
+    };
+    tokio::spawn(driver.run(adopt));
+    sandbox
+}
+
+/// A piece of work under way, and who waits for it.
+struct UnderWay {
+    future: BoxFuture<'static, Outcome>,
+    reply: Option<Reply>,
+}
+
+struct Driver {
+    services: Arc<Services>,
+    paths: SandboxPaths,
+    view: Arc<watch::Sender<View>>,
+    inbox: mpsc::Receiver<Command>,
+    /// Commands that the table lets wait.
+    waiting: VecDeque<Command>,
+    work: Option<UnderWay>,
+    /// Ends when the VMM does.
+    vmm_end: Option<BoxFuture<'static, ExitReport>>,
+    /// Ends when the link is lost, or made again.
+    link_end: Option<BoxFuture<'static, LinkEvent>>,
+}
+
+enum LinkEvent {
+    Lost(Arc<LinkError>),
+    Made(Met),
+}
+
+/// Everything that can happen to a driver.
+enum Event {
+    Command(Command),
+    WorkDone(Outcome),
+    VmmEnded(ExitReport),
+    Link(LinkEvent),
+    /// Nobody holds a handle any more.
+    Abandoned,
+}
+
+impl Driver {
+    async fn run(mut self, adopt: bool) {
+        if adopt {
+            self.begin(None, Progress::silent(), |work| works::adopt(work).boxed());
+        }
+        loop {
+            match self.next().await {
+                Event::Command(command) => self.judge(command),
+                Event::WorkDone(outcome) => {
+                    if self.finish(outcome) {
+                        return;
+                    }
+                }
+                Event::VmmEnded(report) => self.vmm_ended(&report),
+                Event::Link(event) => self.link_changed(event),
+                Event::Abandoned => return,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let Self {
+            inbox,
+            work,
+            vmm_end,
+            link_end,
+            ..
+        } = self;
+        let work = OptionFuture::from(work.as_mut().map(|under_way| &mut under_way.future));
+        let vmm_end = OptionFuture::from(vmm_end.as_mut());
+        let link_end = OptionFuture::from(link_end.as_mut());
+        tokio::select! {
+            Some(outcome) = work => Event::WorkDone(outcome),
+            command = inbox.recv() => command.map_or(Event::Abandoned, Event::Command),
+            Some(report) = vmm_end => Event::VmmEnded(report),
+            Some(event) = link_end => Event::Link(event),
+        }
+    }
+
+    /// Looks a command up in the admission table and follows it.
+    fn judge(&mut self, command: Command) {
+        let view = self.view.borrow().clone();
+        let admission = match command.request() {
+            Some(request) => admit(view.record.state, request),
+            None => Admission::Go,
+        };
+        match admission {
+            Admission::Go if self.work.is_some() && !overtakes(&command) => {
+                self.waiting.push_back(command);
+            }
+            Admission::Go => self.act(command),
+            Admission::Wait if self.work.is_some() => self.waiting.push_back(command),
+            // In between, with nothing under way that would end it: the table's "wait" has no end.
+            Admission::Wait => self.act(command),
+            Admission::AlreadySo => answer(command.into_reply(), Ok(view.record)),
+            Admission::Refuse(refusal) => {
+                answer(command.into_reply(), Err(refused(&view, refusal)));
+            }
+        }
+    }
+
+    fn act(&mut self, command: Command) {
+        self.cancel_work();
+        match command {
+            Command::Prepare(progress, reply) => {
+                self.begin(Some(reply), progress, |work| works::prepare(work).boxed());
+            }
+            Command::Start(wait, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
+                    works::start(work, wait).boxed()
+                });
+            }
+            Command::Stop(progress, reply) => {
+                self.begin(Some(reply), progress, |work| works::stop(work).boxed());
+            }
+            Command::Restart(wait, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
+                    works::restart(work, wait).boxed()
+                });
+            }
+            Command::Kill(signal, reply) => {
+                let silent = Progress::silent();
+                self.begin(Some(reply), silent, move |work| {
+                    works::kill(work, signal).boxed()
+                });
+            }
+            Command::Delete(progress, reply) => {
+                self.begin(Some(reply), progress, |work| works::delete(work).boxed());
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        reply: Option<Reply>,
+        progress: Progress,
+        make: impl FnOnce(Work) -> BoxFuture<'static, Outcome>,
+    ) {
+        let new_work = |progress| Work {
+            services: Arc::clone(&self.services),
+            paths: self.paths.clone(),
+            view: Arc::clone(&self.view),
+            progress,
+            begun: Instant::now(),
+            started: None,
+        };
+        let spare = new_work(Progress::silent());
+        // A panic isolates this sandbox: it becomes a failure of its work.
+        let future = AssertUnwindSafe(make(new_work(progress)))
+            .catch_unwind()
+            .map(|finished| finished.unwrap_or_else(|_| works::broke_off(spare)))
+            .boxed();
+        self.work = Some(UnderWay { future, reply });
+    }
+
+    /// Drops the work under way: who waits for it is told that it was overtaken.
+    fn cancel_work(&mut self) {
+        if let Some(UnderWay { future, reply }) = self.work.take() {
+            drop(future);
+            if let Some(reply) = reply {
+                let name = self.view.borrow().record.name.clone();
+                answer(
+                    reply,
+                    Err(Fault::new(
+                        FaultCode::Cancelled,
+                        format!("another request for sandbox {name} came in between"),
+                    )),
+                );
+            }
+        }
+    }
+
+    /// Notes what the work came to; true when the sandbox is deleted.
+    fn finish(&mut self, Outcome { work, result }: Outcome) -> bool {
+        let reply = self.work.take().and_then(|under_way| under_way.reply);
+        let (result, deleted) = match result {
+            Ok(Done::Deleted) => (Ok(work.record()), true),
+            Ok(Done::Stays) => (Ok(work.record()), false),
+            Err(failure) => (Err(self.note_failure(failure)), false),
+        };
+        if let Some(started) = work.started {
+            self.view.send_modify(|view| {
+                view.link = Some(started.link);
+                view.agent_version = started.agent_version;
+                view.trouble = None;
+            });
+        }
+        self.watch_guest();
+        if deleted {
+            self.services.forget(self.view.borrow().record.id);
+            self.view.send_modify(|view| view.gone = true);
+        }
+        if let Some(reply) = reply {
+            answer(reply, result);
+        }
+        if !deleted {
+            for command in std::mem::take(&mut self.waiting) {
+                self.judge(command);
+            }
+        }
+        deleted
+    }
+
+    /// A failed undo is a fact of its own: it lowers what is allowed until it is repaired.
+    fn note_failure(&self, failure: Failure) -> Fault {
+        if !failure.leftovers.is_empty() {
+            let left = failure.leftovers.join("; ");
+            self.view.send_modify(|view| {
+                view.record.state = SandboxState::NeedsRepair;
+                view.record.reason = Some(format!("left behind: {left}"));
+            });
+            let record = self.view.borrow().record.clone();
+            let store = self.services.store.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store.put(&record).await {
+                    tracing::error!("cannot record what was left behind: {error}");
+                }
+            });
+        }
+        failure.fault
+    }
+
+    /// Sets up what is watched while a guest runs.
+    fn watch_guest(&mut self) {
+        let view = self.view.borrow().clone();
+        let running = view.record.state == SandboxState::Running;
+        let process = view.record.run.map(|run| run.process);
+        self.vmm_end = match (running, process) {
+            (true, Some(process)) => {
+                let (services, paths) = (Arc::clone(&self.services), self.paths.clone());
+                Some(async move { services.ended(&process, &paths).await }.boxed())
+            }
+            _ => None,
+        };
+        self.link_end = match (running, view.link) {
+            (true, Some(link)) => {
+                Some(async move { LinkEvent::Lost(link.until_lost().await) }.boxed())
+            }
+            (true, None) => Some(self.relink()),
+            _ => None,
+        };
+    }
+
+    fn relink(&self) -> BoxFuture<'static, LinkEvent> {
+        let socket = self.paths.agent_socket();
+        let view = Arc::clone(&self.view);
+        async move {
+            loop {
+                match Link::meet(&socket, ADOPT_LIMIT).await {
+                    Ok(met) => return LinkEvent::Made(met),
+                    Err(error) => {
+                        view.send_modify(|view| view.trouble = Some(error.to_string()));
+                        tokio::time::sleep(RELINK_PAUSE).await;
+                    }
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn link_changed(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Lost(reason) => {
+                tracing::warn!(sandbox = %self.view.borrow().record.name, "link lost: {reason}");
+                self.view.send_modify(|view| view.link = None);
+                self.link_end = Some(self.relink());
+            }
+            LinkEvent::Made(Met { link, hello }) => {
+                self.view.send_modify(|view| {
+                    view.link = Some(Arc::new(link));
+                    view.agent_version = hello.version;
+                    view.trouble = None;
+                });
+                self.watch_guest();
+            }
+        }
+    }
+
+    /// The VMM ended though nobody asked for it here: the guest powered off, or somebody killed it.
+    fn vmm_ended(&mut self, report: &ExitReport) {
+        self.vmm_end = None;
+        self.link_end = None;
+        if self.work.is_some() {
+            // A stop or kill is under way and sees to the rest.
+            return;
+        }
+        let reason = format!("its VMM {report}");
+        tracing::info!(sandbox = %self.view.borrow().record.name, "{reason}");
+        let silent = Progress::silent();
+        self.begin(None, silent, move |work| {
+            works::note_end(work, reason).boxed()
+        });
+    }
+}
+
+/// Which commands do not wait for work under way.
+const fn overtakes(command: &Command) -> bool {
+    matches!(command, Command::Kill(..) | Command::Delete(..))
+}
+
+fn answer(reply: Reply, result: Result<Record, Fault>) {
+    // Whoever asked may have left: the work is done all the same.
+    let _nobody_waits = reply.send(result);
+}

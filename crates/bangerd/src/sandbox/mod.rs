@@ -1,0 +1,232 @@
+//! One sandbox: a driver task that owns its state, and the handle by which others send it requests.
+//!
+//! ```text
+//!   api ── Command ──▶ ┌────────────── Driver ──────────────┐
+//!                      │ admission table: go, wait, refuse  │
+//!   VMM ended ───────▶ │ one piece of work at a time:       │ ──▶ View (watch)
+//!   link lost ───────▶ │   survey → plan → act → record     │
+//!                      └────────────────────────────────────┘
+//! ```
+//!
+//! The work is part of the driver: it is polled by it and dropped when a request overtakes it. What
+//! it had made then is found by the next survey. Different sandboxes share nothing here.
+
+mod act;
+pub mod command;
+mod driver;
+mod phases;
+mod shutdown;
+mod survey;
+mod works;
+
+pub use command::{Command, Reply};
+pub use driver::spawn;
+
+use crate::guest::Link;
+use crate::record::Record;
+use banger_model::{SandboxId, SandboxState};
+use banger_proto::fault::{Fault, FaultCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// How long a request that talks to the guest waits until it can.
+const LONGEST_WAIT_FOR_GUEST: Duration = Duration::from_secs(150);
+
+/// What is known of a sandbox at a moment.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Its record.
+    pub record: Record,
+    /// The link to its agent, while there is one.
+    pub link: Option<Arc<Link>>,
+    /// The agent's version, once it has said it.
+    pub agent_version: String,
+    /// Why there is no link though the guest runs.
+    pub trouble: Option<String>,
+    /// It is deleted: nothing will come any more.
+    pub gone: bool,
+}
+
+/// A handle to a sandbox. The driver ends when the sandbox is deleted.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// Its id.
+    pub id: SandboxId,
+    commands: mpsc::Sender<Command>,
+    view: watch::Receiver<View>,
+    sessions: AtomicU32,
+    /// Milliseconds since the daemon's start when the last session ended.
+    quiet_since: AtomicU64,
+}
+
+impl Sandbox {
+    /// What is known of it now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.borrow().clone()
+    }
+
+    /// Its record now.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        self.view.borrow().record.clone()
+    }
+
+    /// Sends a request to the driver; the answer comes when it is done.
+    ///
+    /// # Errors
+    /// The request's own fault, or that the sandbox is gone.
+    pub async fn request(
+        &self,
+        make: impl FnOnce(Reply) -> Command + Send,
+    ) -> Result<Record, Fault> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        if self.commands.send(make(reply)).await.is_err() {
+            return Err(self.gone());
+        }
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn gone(&self) -> Fault {
+        let name = self.view.borrow().record.name.clone();
+        Fault::new(
+            FaultCode::NotFound,
+            format!("the sandbox {name} was deleted"),
+        )
+    }
+
+    /// The link to its guest; waits while the sandbox starts or the link is being made again.
+    ///
+    /// # Errors
+    /// Refused when it does not run, `Guest` when its agent does not answer.
+    pub async fn guest(&self) -> Result<Arc<Link>, Fault> {
+        let mut view = self.view.clone();
+        let waiting = async {
+            loop {
+                match ready(&view.borrow_and_update()) {
+                    Readiness::Ready(link) => return Ok(link),
+                    Readiness::Never(fault) => return Err(fault),
+                    Readiness::NotYet => {}
+                }
+                if view.changed().await.is_err() {
+                    return Err(self.gone());
+                }
+            }
+        };
+        tokio::time::timeout(LONGEST_WAIT_FOR_GUEST, waiting)
+            .await
+            .unwrap_or_else(|_| {
+                Err(
+                    Fault::new(FaultCode::TimedOut, "the guest's agent does not answer")
+                        .with_remedy("see `banger vm logs NAME`, then `banger vm restart NAME`"),
+                )
+            })
+    }
+
+    /// Notes that a session is attached, until the guard is dropped.
+    #[must_use]
+    pub fn attach(self: &Arc<Self>, clock: Clock) -> SessionGuard {
+        self.sessions.fetch_add(1, Ordering::SeqCst);
+        SessionGuard {
+            sandbox: Arc::clone(self),
+            clock,
+        }
+    }
+
+    /// Sessions that are attached.
+    #[must_use]
+    pub fn sessions(&self) -> u32 {
+        self.sessions.load(Ordering::SeqCst)
+    }
+
+    /// For how long no session has been attached; zero while one is.
+    #[must_use]
+    pub fn quiet_for(&self, clock: Clock) -> Duration {
+        if self.sessions() > 0 {
+            return Duration::ZERO;
+        }
+        let since = Duration::from_millis(self.quiet_since.load(Ordering::SeqCst));
+        clock.elapsed().saturating_sub(since)
+    }
+
+    /// Begins to count anew how long it has been quiet.
+    pub fn stir(&self, clock: Clock) {
+        let now = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.quiet_since.store(now, Ordering::SeqCst);
+    }
+}
+
+/// Time since the daemon's start.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock(std::time::Instant);
+
+impl Clock {
+    /// Begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+    /// How long ago that was.
+    #[must_use]
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Counts one attached session.
+#[derive(Debug)]
+pub struct SessionGuard {
+    sandbox: Arc<Sandbox>,
+    clock: Clock,
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        self.sandbox.stir(self.clock);
+        self.sandbox.sessions.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+enum Readiness {
+    Ready(Arc<Link>),
+    NotYet,
+    Never(Fault),
+}
+
+/// Whether a guest can be talked to, by the admission table and what is known of its link.
+fn ready(view: &View) -> Readiness {
+    use banger_model::admission::{Admission, Request, admit};
+    let state = view.record.state;
+    match (admit(state, Request::Use), &view.link, &view.trouble) {
+        (Admission::Refuse(refusal), _, _) => Readiness::Never(refused(view, refusal)),
+        (Admission::Go, Some(link), _) if link.lost().is_none() => {
+            Readiness::Ready(Arc::clone(link))
+        }
+        (Admission::Go, _, Some(trouble)) => Readiness::Never(
+            Fault::new(
+                FaultCode::Guest,
+                format!(
+                    "the agent of sandbox {} does not answer: {trouble}",
+                    view.record.name
+                ),
+            )
+            .with_remedy("see `banger vm logs NAME`, then `banger vm restart NAME`"),
+        ),
+        _ => Readiness::NotYet,
+    }
+}
+
+/// A refusal of the admission table as a fault.
+pub(crate) fn refused(view: &View, refusal: banger_model::admission::Refusal) -> Fault {
+    let name = &view.record.name;
+    let mut message = format!("sandbox {name} cannot do this now: {refusal}");
+    if view.record.state != SandboxState::Running
+        && let Some(reason) = &view.record.reason
+    {
+        message.push_str(&format!(" ({reason})"));
+    }
+    Fault::new(FaultCode::Refused, message)
+        .with_remedy(refusal.remedy().replace("NAME", name.as_str()))
+}

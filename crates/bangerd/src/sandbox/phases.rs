@@ -1,0 +1,295 @@
+//! The phases of a start, as types: each can only be had from the one before.
+//!
+//! ```text
+//! Prepared ──launch──▶ Launched ──meet──▶ Met ──configure──▶ Started
+//! ```
+//!
+//! A guest that ends or stays silent before its agent answers gets one more try: emulated machines
+//! were seen to die in early boot for no fault of the image's.
+
+use super::act::{Work, kill_and_wait};
+use crate::guest::{self, Link};
+use crate::host;
+use crate::record::{Run, Times};
+use crate::vmm::{Disk, DiskRole, Launched as VmmLaunched, Machine, Network, ProcessIdentity, Vmm};
+use banger_model::spec::Init;
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::guest::message::{
+    Answer, Call, Configure, Configured, InitChoice, InitState, NetworkConfig,
+};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the agent may take for `configure`: it mounts disks and starts the image's init.
+const CONFIGURE_LIMIT: Duration = Duration::from_secs(60);
+/// How long the guest's init may take to settle: 13 s alone under emulation (measured).
+const SETTLE_LIMIT: Duration = Duration::from_secs(180);
+
+/// What is known once a guest runs.
+pub(super) struct Started {
+    pub(super) link: Arc<Link>,
+    pub(super) agent_version: String,
+}
+
+struct Prepared {
+    machine: Machine,
+    vmm: Arc<dyn Vmm>,
+    backend: String,
+}
+
+struct Launched {
+    vmm: Arc<dyn Vmm>,
+    process: ProcessIdentity,
+}
+
+struct Met {
+    process: ProcessIdentity,
+    link: Arc<Link>,
+    agent_version: String,
+}
+
+/// Takes all phases; on failure no VMM is left.
+pub(super) async fn start(work: &mut Work) -> Result<(ProcessIdentity, Started), Fault> {
+    let prepared = prepare(work).await?;
+    work.progress.stage("starting the VMM");
+    let launched = prepared.launch(work).await?;
+    work.progress.stage("waiting for the guest's agent");
+    let met = match launched.meet(work).await {
+        Ok(met) => met,
+        Err(Early {
+            fault,
+            worth_another_try: false,
+        }) => return Err(fault),
+        Err(Early { fault, .. }) => {
+            work.progress.note(format!("trying once more: {fault}"));
+            let launched = prepared.launch(work).await?;
+            launched.meet(work).await.map_err(|early| early.fault)?
+        }
+    };
+    met.configure(work).await
+}
+
+/// The guest did not come up.
+struct Early {
+    fault: Fault,
+    worth_another_try: bool,
+}
+
+async fn prepare(work: &Work) -> Result<Prepared, Fault> {
+    let record = work.record();
+    let spec = &record.spec;
+    let ready = work.services.boot_files(spec, &work.progress).await?;
+    let disk = |role, path, read_only| Disk {
+        role,
+        path,
+        read_only,
+    };
+    let mut disks = vec![
+        disk(DiskRole::Image, ready.image.disk.clone(), true),
+        disk(DiskRole::System, work.paths.system_disk(), false),
+        disk(DiskRole::Work, work.paths.work_disk(), false),
+    ];
+    disks.extend(
+        ready
+            .kernel
+            .modules_disk
+            .clone()
+            .map(|path| disk(DiskRole::Modules, path, true)),
+    );
+    Ok(Prepared {
+        backend: format!("{}-{}", ready.vmm.describe().name, ready.accelerator),
+        vmm: ready.vmm,
+        machine: Machine {
+            id: record.id,
+            vcpu: spec.vcpu.value,
+            memory: spec.memory.value,
+            kernel: ready.kernel.vmlinux,
+            initramfs: ready.initramfs,
+            disks,
+            network: Network::User { outbound: spec.nat },
+            accelerator: ready.accelerator,
+            paths: work.paths.clone(),
+            durable: !spec.ephemeral,
+        },
+    })
+}
+
+impl Prepared {
+    async fn launch(&self, work: &Work) -> Result<Launched, Fault> {
+        let before = work.begun.elapsed();
+        let VmmLaunched {
+            process,
+            vmm_up,
+            guest_running,
+        } = self.vmm.launch(&self.machine).await?;
+        let run = Run {
+            process: process.clone(),
+            backend: self.backend.clone(),
+            started_at: host::now().seconds,
+            times: Times {
+                vmm_up: before + vmm_up,
+                guest_running: before + guest_running,
+                ..Times::default()
+            },
+            kernel_release: String::new(),
+            init_started: false,
+        };
+        if let Err(fault) = work.put(|record| record.run = Some(run)).await {
+            // What is not recorded must not be.
+            kill_and_wait(&process).await?;
+            return Err(fault);
+        }
+        Ok(Launched {
+            vmm: Arc::clone(&self.vmm),
+            process,
+        })
+    }
+}
+
+impl Launched {
+    /// Waits for the agent's answer, and watches the process at the same time: a connected socket
+    /// is not a living guest.
+    async fn meet(self, work: &Work) -> Result<Met, Early> {
+        let socket = work.paths.agent_socket();
+        let limit = work.services.config.start_limit;
+        let outcome = tokio::select! {
+            met = Link::meet(&socket, limit) => met.map_err(|error| error.to_string()),
+            ended = self.vmm.exited(&self.process, &work.paths) => {
+                Err(match ended {
+                    Ok(report) => format!("its VMM {report}"),
+                    Err(error) => error.to_string(),
+                })
+            }
+        };
+        match outcome {
+            Ok(met) => Ok(Met {
+                process: self.process,
+                link: Arc::new(met.link),
+                agent_version: met.hello.version,
+            }),
+            Err(why) => {
+                let killed = kill_and_wait(&self.process).await;
+                let name = work.record().name;
+                let fault = Fault::new(
+                    FaultCode::Guest,
+                    format!("the guest of sandbox {name} did not come up: {why}"),
+                )
+                .with_remedy(format!(
+                    "see what its console says: `banger vm logs {name}`"
+                ));
+                Err(Early {
+                    fault,
+                    worth_another_try: killed.is_ok(),
+                })
+            }
+        }
+    }
+}
+
+impl Met {
+    async fn configure(self, work: &Work) -> Result<(ProcessIdentity, Started), Fault> {
+        work.progress.stage("configuring the guest");
+        let configured = match configure(work, &self.link).await {
+            Ok(configured) => configured,
+            Err(fault) => {
+                kill_and_wait(&self.process).await?;
+                return Err(fault);
+            }
+        };
+        for warning in &configured.warnings {
+            work.progress.note(format!("in the guest: {warning}"));
+        }
+        let answered = work.begun.elapsed();
+        let started = Started {
+            link: self.link,
+            agent_version: self.agent_version,
+        };
+        work.put(|record| {
+            if let Some(run) = &mut record.run {
+                run.times.agent_answered = answered;
+                run.kernel_release = configured.kernel_release;
+                run.init_started = configured.init_started;
+            }
+        })
+        .await?;
+        Ok((self.process, started))
+    }
+}
+
+/// Gives the guest its identity and surroundings.
+pub(super) async fn configure(work: &Work, link: &Link) -> Result<Configured, Fault> {
+    let record = work.record();
+    let entropy: [u8; 64] =
+        host::random().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
+    let call = Call::Configure(Configure {
+        hostname: record.name.to_string(),
+        machine_id: *record.id.as_bytes(),
+        time: host::now(),
+        entropy: entropy.to_vec(),
+        network: Some(user_network(record.spec.nat)),
+        environment: vec![],
+        init: match record.spec.init {
+            Init::Auto => InitChoice::Auto,
+            Init::Systemd => InitChoice::Systemd,
+            Init::None => InitChoice::None,
+        },
+    });
+    match link.call(&call, CONFIGURE_LIMIT).await? {
+        Answer::Configured(configured) => Ok(configured),
+        _ => Err(guest::stream::CallError::Nonsense("another answer than to `configure`").into()),
+    }
+}
+
+/// The addresses of QEMU's user-mode network (its documentation, "Using the user mode network
+/// stack"): the guest is 10.0.2.15, the gateway 10.0.2.2, the name server 10.0.2.3.
+fn user_network(outbound: bool) -> NetworkConfig {
+    let at = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 2, last));
+    NetworkConfig {
+        addresses: vec![(at(15), 24)],
+        gateways: if outbound { vec![at(2)] } else { vec![] },
+        resolvers: if outbound { vec![at(3)] } else { vec![] },
+        mtu: None,
+    }
+}
+
+/// Waits until the guest's init has settled.
+pub(super) async fn settle(work: &mut Work) -> Result<(), Fault> {
+    let Some(started) = &work.started else {
+        return Ok(());
+    };
+    let link = Arc::clone(&started.link);
+    work.progress.stage("waiting for the guest's init");
+    let until = Instant::now() + SETTLE_LIMIT;
+    let mut every = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        every.tick().await;
+        let answer = link.call(&Call::Health, CONFIGURE_LIMIT).await?;
+        let Answer::Health(health) = answer else {
+            return Err(
+                guest::stream::CallError::Nonsense("another answer than to `health`").into(),
+            );
+        };
+        match health.init {
+            InitState::None | InitState::Settled => break,
+            InitState::Starting if Instant::now() < until => {}
+            InitState::Starting => {
+                let limit = SETTLE_LIMIT.as_secs();
+                let fault = Fault::new(
+                    FaultCode::TimedOut,
+                    format!("it still starts after {limit} s"),
+                );
+                return Err(
+                    fault.with_remedy("look with `banger vm exec NAME -- systemctl list-jobs`")
+                );
+            }
+        }
+    }
+    let settled = work.begun.elapsed();
+    work.put(|record| {
+        if let Some(run) = &mut record.run {
+            run.times.init_settled = Some(settled);
+        }
+    })
+    .await
+}

@@ -1,0 +1,95 @@
+//! Shutting a guest down: first politely, then harder.
+//!
+//! ```text
+//! agent: sync, power off ──not gone──▶ power button ──not gone──▶ kill
+//! ```
+//!
+//! The agent syncs before it answers, so what was written is on the disk whatever comes after
+//! (lesson L-4). A guest that does not follow costs the user time, never the stop (lesson L-19).
+
+use super::act::{Failure, Work, kill_and_wait};
+use crate::vmm::{ProcessIdentity, Vmm};
+use banger_model::SandboxState;
+use banger_proto::guest::message::Call;
+use std::time::Duration;
+
+/// How long the agent may take to sync and answer.
+const SYNC_LIMIT: Duration = Duration::from_secs(30);
+/// How long the guest may take to power off: systemd under emulation takes ten seconds (measured),
+/// and stops units for up to 90.
+const POWER_OFF_LIMIT: Duration = Duration::from_secs(100);
+/// How long it may take after its power button was pressed.
+const BUTTON_LIMIT: Duration = Duration::from_secs(15);
+
+impl Work {
+    /// Stops the guest and removes what exists only while it runs.
+    pub(super) async fn stop(&mut self, reason: Option<String>) -> Result<(), Failure> {
+        let bare = |fault| Failure {
+            fault,
+            leftovers: vec![],
+        };
+        self.put(|record| record.state = SandboxState::Stopping)
+            .await
+            .map_err(bare)?;
+        if let Some(process) = self.record().run.map(|run| run.process) {
+            self.progress.stage("shutting the guest down");
+            self.end_politely(&process).await;
+        }
+        self.settle_stopped(reason).await
+    }
+
+    /// Removes what exists only while a guest runs, and records that it is stopped.
+    pub(super) async fn settle_stopped(&mut self, reason: Option<String>) -> Result<(), Failure> {
+        let bare = |fault| Failure {
+            fault,
+            leftovers: vec![],
+        };
+        self.view.send_modify(|view| {
+            view.link = None;
+            view.trouble = None;
+        });
+        // Only what should not be there goes: a disk that is missing is not made again.
+        self.remove_transient().await?;
+        self.put(|record| {
+            record.state = SandboxState::Stopped;
+            record.reason = reason;
+        })
+        .await
+        .map_err(bare)
+    }
+
+    async fn end_politely(&self, process: &ProcessIdentity) {
+        let link = self.view.borrow().link.clone();
+        let asked = match link {
+            Some(link) => match link.call(&Call::Shutdown, SYNC_LIMIT).await {
+                Ok(_) => true,
+                Err(error) => {
+                    self.progress
+                        .note(format!("the agent did not shut the guest down: {error}"));
+                    false
+                }
+            },
+            None => false,
+        };
+        if asked && gone_within(process, POWER_OFF_LIMIT).await {
+            return;
+        }
+        self.progress.stage("pressing the guest's power button");
+        if let Ok(vmm) = self.services.vmm().await
+            && vmm.power_button(&self.paths).await.is_ok()
+            && gone_within(process, BUTTON_LIMIT).await
+        {
+            return;
+        }
+        self.progress
+            .note("the guest did not power off: killing its VMM");
+        if let Err(fault) = kill_and_wait(process).await {
+            // The survey that follows finds it alive, tries again, and says so.
+            tracing::error!("{fault}");
+        }
+    }
+}
+
+async fn gone_within(process: &ProcessIdentity, limit: Duration) -> bool {
+    tokio::time::timeout(limit, process.exited()).await.is_ok()
+}

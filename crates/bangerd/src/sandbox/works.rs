@@ -1,0 +1,215 @@
+//! The pieces of work that a driver does, from what is asked to what is recorded.
+
+use super::act::{Failure, Work};
+use super::survey::survey;
+use banger_model::SandboxState;
+use banger_model::plan::Goal;
+use banger_model::spec::Wait;
+use banger_proto::fault::{Fault, FaultCode};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// What a piece of work came to.
+pub(super) struct Outcome {
+    pub(super) work: Work,
+    pub(super) result: Result<Done, Failure>,
+}
+
+/// What was done.
+pub(super) enum Done {
+    /// The sandbox stays.
+    Stays,
+    /// It is deleted.
+    Deleted,
+}
+
+impl Outcome {
+    fn of(work: Work, result: Result<(), Failure>) -> Self {
+        Self {
+            work,
+            result: result.map(|()| Done::Stays),
+        }
+    }
+
+    fn failed(work: Work, fault: Fault) -> Self {
+        Self {
+            work,
+            result: Err(Failure {
+                fault,
+                leftovers: vec![],
+            }),
+        }
+    }
+}
+
+/// Makes the disks and nothing else.
+pub(super) async fn prepare(mut work: Work) -> Outcome {
+    let result = work.reach(Goal::Present).await;
+    Outcome::of(work, result)
+}
+
+/// Shuts the guest down because somebody asked for it.
+pub(super) async fn stop(mut work: Work) -> Outcome {
+    let result = work.stop(None).await;
+    Outcome::of(work, result)
+}
+
+/// Stops, then starts; the times of the start begin with it.
+pub(super) async fn restart(mut work: Work, wait: Wait) -> Outcome {
+    match work.stop(None).await {
+        Ok(()) => {
+            work.begun = Instant::now();
+            start(work, wait).await
+        }
+        Err(failure) => Outcome {
+            work,
+            result: Err(failure),
+        },
+    }
+}
+
+/// The VMM has ended: cleans up, and keeps the reason.
+pub(super) async fn note_end(mut work: Work, reason: String) -> Outcome {
+    let result = work.settle_stopped(Some(reason)).await;
+    Outcome::of(work, result)
+}
+
+/// Something went wrong in banger itself.
+pub(super) fn broke_off(work: Work) -> Outcome {
+    let fault = Fault::new(
+        FaultCode::Failed,
+        "an error in banger itself: see the daemon's log",
+    );
+    let leftovers = vec!["whatever was under way when the daemon failed".into()];
+    Outcome {
+        work,
+        result: Err(Failure { fault, leftovers }),
+    }
+}
+
+/// Starts the guest; a failure is recorded as the reason why it does not run.
+pub(super) async fn start(mut work: Work, wait: Wait) -> Outcome {
+    let before = work.record();
+    let result = work.start(wait).await;
+    if let Err(failure) = &result
+        && failure.leftovers.is_empty()
+    {
+        let reason = Some(failure.fault.message.clone());
+        let (state, reason) = match (before.state, failure.fault.code) {
+            // Nothing of it ever ran: as if it had not been asked for.
+            (SandboxState::Created, code) if code != FaultCode::Guest => {
+                (SandboxState::Created, reason)
+            }
+            _ => (SandboxState::Stopped, reason),
+        };
+        let recorded = work
+            .put(|record| {
+                record.state = state;
+                record.reason = reason;
+                if let Some(run) = &mut record.run {
+                    run.times.agent_answered = Duration::ZERO;
+                }
+            })
+            .await;
+        if let Err(fault) = recorded {
+            tracing::error!("cannot record a failed start: {fault}");
+        }
+    }
+    Outcome {
+        work,
+        result: result.map(|()| Done::Stays),
+    }
+}
+
+/// Sends the VMM a signal, and cleans up if that ended it.
+pub(super) async fn kill(mut work: Work, signal: Signal) -> Outcome {
+    let process = match survey(
+        &work.paths,
+        work.record().run.as_ref().map(|run| &run.process),
+    ) {
+        Ok(found) => found.vmm,
+        Err(error) => {
+            return Outcome::failed(work, Fault::from_error(FaultCode::Failed, &error));
+        }
+    };
+    if signal != Signal::KILL
+        && let Some(process) = &process
+    {
+        let sent = process.kill(signal).map_err(|error| Failure {
+            fault: Fault::from_error(FaultCode::Failed, &error),
+            leftovers: vec![],
+        });
+        let still_there = tokio::time::timeout(Duration::from_secs(2), process.exited())
+            .await
+            .is_err();
+        if sent.is_err() || still_there {
+            return Outcome {
+                work,
+                result: sent.map(|_| Done::Stays),
+            };
+        }
+    }
+    let result = work.settle_stopped(Some("it was killed".into())).await;
+    Outcome {
+        work,
+        result: result.map(|()| Done::Stays),
+    }
+}
+
+/// Ends it and removes everything, the record last.
+pub(super) async fn delete(mut work: Work) -> Outcome {
+    let recorded = work
+        .put(|record| record.state = SandboxState::Deleting)
+        .await;
+    let result = match recorded {
+        Ok(()) => work.reach(Goal::Absent).await,
+        Err(fault) => Err(Failure {
+            fault,
+            leftovers: vec![],
+        }),
+    };
+    let id = work.record().id;
+    let result = match result {
+        Ok(()) => match work.services.store.remove(id).await {
+            Ok(()) => Ok(Done::Deleted),
+            Err(error) => Err(Failure {
+                fault: error.into(),
+                leftovers: vec![],
+            }),
+        },
+        Err(failure) => Err(failure),
+    };
+    Outcome { work, result }
+}
+
+/// What a daemon does first with a sandbox that its predecessor left: adopts what lives, finishes
+/// what was begun, cleans what is dead.
+pub(super) async fn adopt(mut work: Work) -> Outcome {
+    let record = work.record();
+    let found = survey(&work.paths, record.run.as_ref().map(|run| &run.process));
+    let alive = match found {
+        Ok(found) => found.vmm.is_some(),
+        Err(error) => {
+            return Outcome::failed(work, Fault::from_error(FaultCode::Failed, &error));
+        }
+    };
+    let ended = Some("its VMM ended while no daemon ran".to_owned());
+    let result = match record.state {
+        SandboxState::Deleting => return delete(work).await,
+        SandboxState::Running if alive => Ok(()),
+        SandboxState::Running => work.settle_stopped(ended).await,
+        SandboxState::Stopping => work.settle_stopped(None).await,
+        SandboxState::Starting => {
+            work.settle_stopped(Some("the daemon ended while it was starting".into()))
+                .await
+        }
+        // Nothing is expected to run: only what should not be there goes. Disks that are missing
+        // are not made again, or a lost work disk would pass for an empty one.
+        SandboxState::Created | SandboxState::Stopped => work.remove_transient().await,
+        SandboxState::NeedsRepair => Ok(()),
+    };
+    Outcome {
+        work,
+        result: result.map(|()| Done::Stays),
+    }
+}

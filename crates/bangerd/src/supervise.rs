@@ -1,0 +1,385 @@
+//! Creating sandboxes, finding those of the daemon before, and what is done from time to time.
+
+use crate::host::{self, Room};
+use crate::layout::SandboxPaths;
+use crate::operation::Operations;
+use crate::progress::Progress;
+use crate::record::Record;
+use crate::registry::Reservation;
+use crate::sandbox::{self, Clock, Command, Sandbox};
+use crate::services::Services;
+use crate::vmm::console;
+use banger_model::defaults::{HostSize, vm_defaults};
+use banger_model::spec::{Source, Sourced, Spec, Wait};
+use banger_model::{SandboxName, SandboxState, size};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::sandbox::CreateRequest;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an ephemeral sandbox that has run is kept without a session, in case its client comes
+/// back after the daemon was replaced.
+const EPHEMERAL_GRACE: Duration = Duration::from_secs(15);
+/// Between two rounds of what is done from time to time.
+const ROUND: Duration = Duration::from_secs(2);
+/// The console log of a guest is cut to its newest half beyond this.
+const CONSOLE_LIMIT: u64 = 16 << 20;
+
+/// Creates and keeps sandboxes.
+#[derive(Debug, Clone)]
+pub struct Supervisor {
+    /// What drivers need.
+    pub services: Arc<Services>,
+    /// Long operations.
+    pub operations: Operations,
+    /// Time since the daemon's start.
+    pub clock: Clock,
+}
+
+impl Supervisor {
+    /// Starts a driver for every record, which adopts or cleans what it finds.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn adopt_all(&self) -> Result<(), Fault> {
+        let (records, unreadable) = self.services.store.all().await?;
+        for error in unreadable {
+            tracing::error!("{error}");
+        }
+        for record in records {
+            let name = record.name.clone();
+            let sandbox = sandbox::spawn(Arc::clone(&self.services), record, true);
+            self.services.registry.insert(name, sandbox);
+        }
+        Ok(())
+    }
+
+    /// The spec of a request: what it says, the rest from defaults, judged against the host.
+    ///
+    /// # Errors
+    /// `BadRequest` for what the host can never give.
+    pub fn spec(&self, request: &CreateRequest) -> Result<Spec, Fault> {
+        let host = host::size();
+        let room = host::room(&self.services.layout.state);
+        let spec = fill_in(request, &self.services.config, host);
+        judge(&spec, host, room)?;
+        Ok(spec)
+    }
+
+    /// Creates a sandbox of a spec that was judged, and starts it if that is wanted. When that fails, or is cancelled
+    /// by dropping it, nothing of it is left; only a guest that was booted and did not come up is
+    /// kept, so that its console can be looked at.
+    ///
+    /// # Errors
+    /// The fault of whatever failed.
+    pub async fn create(
+        &self,
+        reservation: Reservation,
+        spec: Spec,
+        start: Option<Wait>,
+        progress: &Progress,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        // All that can be wrong with it is found before anything is made.
+        self.services.boot_files(&spec, progress).await?;
+        let sandbox = self.record(&reservation, spec).await?;
+        let guard = RemoveUnlessKept {
+            sandbox: Arc::clone(&sandbox),
+            kept: false,
+        };
+        match self.bring_up(&sandbox, start, progress).await {
+            Ok(()) => {
+                sandbox.stir(self.clock);
+                guard.keep();
+                Ok(sandbox)
+            }
+            Err(fault) if fault.code == FaultCode::Guest => {
+                guard.keep();
+                Err(fault)
+            }
+            Err(fault) => {
+                guard.keep();
+                remove(&sandbox).await;
+                Err(fault)
+            }
+        }
+    }
+
+    async fn bring_up(
+        &self,
+        sandbox: &Sandbox,
+        start: Option<Wait>,
+        progress: &Progress,
+    ) -> Result<(), Fault> {
+        progress.stage("making disks");
+        sandbox
+            .request(|reply| Command::Prepare(progress.clone(), reply))
+            .await?;
+        if let Some(wait) = start {
+            sandbox
+                .request(|reply| Command::Start(wait, progress.clone(), reply))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a sandbox that is to be created its id and name.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken.
+    pub fn reserve(&self, name: Option<&SandboxName>) -> Result<Reservation, Fault> {
+        // Before anything depends on it: a kernel without randomness gives equal ids.
+        host::random::<1>().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
+        self.services.registry.hold(name, || {
+            let number: [u8; 4] = host::random().unwrap_or_default();
+            (
+                host::random().unwrap_or_default(),
+                u32::from_le_bytes(number),
+            )
+        })
+    }
+
+    async fn record(&self, reservation: &Reservation, spec: Spec) -> Result<Arc<Sandbox>, Fault> {
+        let record = Record {
+            id: reservation.id,
+            name: reservation.name.clone(),
+            state: SandboxState::Created,
+            reason: None,
+            created_at: host::now().seconds,
+            spec,
+            run: None,
+        };
+        self.services.store.put(&record).await?;
+        let name = record.name.clone();
+        let sandbox = sandbox::spawn(Arc::clone(&self.services), record, false);
+        self.services.registry.insert(name, Arc::clone(&sandbox));
+        Ok(sandbox)
+    }
+
+    /// What is done from time to time, for ever.
+    pub async fn rounds(self) {
+        let mut every = tokio::time::interval(ROUND);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            for sandbox in self.services.registry.all() {
+                self.trim_console(&sandbox);
+                self.remove_abandoned(sandbox);
+            }
+        }
+    }
+
+    fn trim_console(&self, sandbox: &Sandbox) {
+        let log = SandboxPaths::of(&self.services.layout, sandbox.id).console_log();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = console::trim(&log, CONSOLE_LIMIT) {
+                tracing::warn!("cannot trim {}: {error}", log.display());
+            }
+        });
+    }
+
+    /// An ephemeral sandbox whose client is gone is deleted: its client would have done so.
+    fn remove_abandoned(&self, sandbox: Arc<Sandbox>) {
+        let record = sandbox.record();
+        let has_run = record
+            .run
+            .is_some_and(|run| !run.times.agent_answered.is_zero());
+        let settled = matches!(record.state, SandboxState::Running | SandboxState::Stopped);
+        if record.spec.ephemeral
+            && has_run
+            && settled
+            && sandbox.quiet_for(self.clock) > EPHEMERAL_GRACE
+        {
+            tracing::info!(sandbox = %record.name, "deleting: ephemeral, and its client is gone");
+            tokio::spawn(async move {
+                let deleting = sandbox
+                    .request(|r| Command::Delete(Progress::silent(), r))
+                    .await;
+                if let Err(fault) = deleting {
+                    tracing::warn!("cannot delete an abandoned sandbox: {fault}");
+                }
+            });
+        }
+    }
+
+    /// Whether nothing would be disturbed if the daemon left now, or the reason why not.
+    ///
+    /// # Errors
+    /// A refusal with what would be disturbed.
+    pub fn is_idle(&self) -> Result<(), Fault> {
+        let all = self.services.registry.all();
+        let busy = |count: usize, what: &str| {
+            Fault::new(FaultCode::Refused, format!("{count} {what}"))
+                .with_remedy("wait, or stop the daemon with `banger daemon stop`")
+        };
+        let running = all
+            .iter()
+            .filter(|s| s.record().state.may_have_vmm())
+            .count();
+        let sessions = all.iter().filter(|s| s.sessions() > 0).count();
+        match (running, sessions, self.operations.count()) {
+            (0, 0, 0) => Ok(()),
+            (0, 0, operations) => Err(busy(operations, "operation(s) go on")),
+            (0, sessions, _) => Err(busy(sessions, "session(s) are attached")),
+            (running, _, _) => Err(busy(running, "sandbox(es) run")),
+        }
+    }
+}
+
+/// Deletes a sandbox whose creation did not come to its end, cancelled ones included.
+struct RemoveUnlessKept {
+    sandbox: Arc<Sandbox>,
+    kept: bool,
+}
+
+impl RemoveUnlessKept {
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for RemoveUnlessKept {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        let sandbox = Arc::clone(&self.sandbox);
+        tokio::spawn(async move { remove(&sandbox).await });
+    }
+}
+
+async fn remove(sandbox: &Sandbox) {
+    let deleting = sandbox
+        .request(|reply| Command::Delete(Progress::silent(), reply))
+        .await;
+    if let Err(fault) = deleting {
+        tracing::error!("cannot remove what a failed creation made: {fault}");
+    }
+}
+
+fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSize) -> Spec {
+    let defaults = vm_defaults(config.vm_defaults, host);
+    let named = |given: &Option<_>, (name, configured): &(_, bool)| match given {
+        Some(name) => Sourced::new(Clone::clone(name), Source::Request),
+        None if *configured => Sourced::new(Clone::clone(name), Source::Config),
+        None => Sourced::new(Clone::clone(name), Source::Builtin),
+    };
+    Spec {
+        image: named(&request.image, &config.default_image),
+        kernel: named(&request.kernel, &config.default_kernel),
+        vcpu: given(request.vcpu, defaults.vcpu),
+        memory: given(request.memory_mib, defaults.memory),
+        work_disk: given(request.disk_mib, defaults.work_disk),
+        system_disk: given(request.system_disk_mib, defaults.system_disk),
+        nat: request.nat,
+        init: request.init,
+        ephemeral: request.ephemeral,
+    }
+}
+
+fn given<T>(request: Option<T>, default: Sourced<T>) -> Sourced<T> {
+    request.map_or(default, |value| Sourced::new(value, Source::Request))
+}
+
+/// Refuses what the host can never give, whatever else runs on it.
+fn judge(spec: &Spec, host: HostSize, room: Option<Room>) -> Result<(), Fault> {
+    let refuse = |what: &str, asked: String, has: String, option: &str| {
+        Err(Fault::new(
+            FaultCode::BadRequest,
+            format!("{asked} of {what} is more than this host has ({has})"),
+        )
+        .with_remedy(format!("give {option} at most {has}")))
+    };
+    let vcpu = spec.vcpu.value.get();
+    if host.processors > 0 && vcpu > host.processors {
+        let (asked, has) = (vcpu.to_string(), host.processors.to_string());
+        return refuse("virtual processors", asked, has, "--vcpu");
+    }
+    let memory = spec.memory.value;
+    if host.memory_mib > 0 && memory.mib() > host.memory_mib {
+        let has = size::show_bytes(host.memory_mib * size::MIB);
+        return refuse("memory", memory.to_string(), has, "--memory");
+    }
+    for (disk, option) in [
+        (spec.work_disk.value, "--disk-size"),
+        (spec.system_disk.value, "--system-disk-size"),
+    ] {
+        if let Some(room) = room.filter(|room| disk.bytes() > room.total) {
+            return refuse(
+                "disk",
+                disk.to_string(),
+                size::show_bytes(room.total),
+                option,
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn config() -> Config {
+        Config::load(std::path::Path::new("/nonexistent/config.toml")).expect("defaults")
+    }
+
+    const HOST: HostSize = HostSize {
+        processors: 8,
+        memory_mib: 16_384,
+    };
+    const ROOM: Option<Room> = Some(Room {
+        free: 0,
+        total: 100 << 30,
+    });
+
+    fn asked(change: impl FnOnce(&mut CreateRequest)) -> Result<Spec, Fault> {
+        let mut request = CreateRequest::default();
+        change(&mut request);
+        let spec = fill_in(&request, &config(), HOST);
+        judge(&spec, HOST, ROOM).map(|()| spec)
+    }
+
+    #[test]
+    fn what_the_request_leaves_open_comes_from_defaults_with_its_source() {
+        let spec = asked(|r| r.vcpu = 1.try_into().ok()).expect("possible");
+        assert_eq!(
+            (spec.vcpu.value.get(), spec.vcpu.source),
+            (1, Source::Request)
+        );
+        assert_eq!(
+            (spec.memory.value.mib(), spec.memory.source),
+            (2048, Source::Host)
+        );
+        assert_eq!(spec.image.source, Source::Builtin);
+    }
+
+    #[test]
+    fn what_the_host_can_never_give_is_refused_with_what_it_has() {
+        let too_much: [(Result<Spec, Fault>, &str); 3] = [
+            (asked(|r| r.vcpu = 9.try_into().ok()), "--vcpu at most 8"),
+            (
+                asked(|r| r.memory_mib = 16_385.try_into().ok()),
+                "--memory at most 16GiB",
+            ),
+            (
+                asked(|r| r.disk_mib = (101 * 1024).try_into().ok()),
+                "--disk-size at most 100GiB",
+            ),
+        ];
+        for (result, remedy) in too_much {
+            let fault = result.expect_err(remedy);
+            assert_eq!(fault.code, FaultCode::BadRequest);
+            assert!(
+                fault.remedy.as_deref().is_some_and(|r| r.contains(remedy)),
+                "{fault:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_whose_size_is_unknown_refuses_nothing() {
+        let spec = fill_in(&CreateRequest::default(), &config(), HostSize::default());
+        assert!(judge(&spec, HostSize::default(), None).is_ok());
+    }
+}
