@@ -97,10 +97,12 @@ impl Run {
             app.show.note(&spec_line(&request, &defaults));
         }
         let mut signals = app.signals().map_err(Failure::around)?;
-        let begun = Instant::now();
         let sandbox = creation::create(&client, app.show, &request, &mut signals)
             .await
             .map_err(Failure::around)?;
+        // The daemon's times begin with the start, not with this program: an image may have been made
+        // before it. The last of them is now.
+        let up = Instant::now();
         if self.detach {
             self.tell_times(app, &sandbox, None);
             app.created(&sandbox)?;
@@ -111,7 +113,7 @@ impl Run {
         let command = self.session.command(self.command);
         let ended = exec::run(&client, &sandbox.id, app.show, &command, &mut signals).await;
         if timings {
-            let done = (!shell).then(|| begun.elapsed());
+            let done = (!shell).then(|| up.elapsed());
             tell_times(app, &sandbox, done);
         }
         if rm {
@@ -129,8 +131,14 @@ impl Run {
     }
 }
 
-fn tell_times(app: &App, sandbox: &Sandbox, done: Option<Duration>) {
+/// `after` is how long after the machine was up its first command was done.
+fn tell_times(app: &App, sandbox: &Sandbox, after: Option<Duration>) {
     if let Some(run) = &sandbox.run {
+        let up = run
+            .times
+            .init_settled_ms
+            .unwrap_or(run.times.agent_answered_ms);
+        let done = after.map(|after| Duration::from_secs_f64(up.max(0.0) / 1000.0) + after);
         app.show
             .note(&format!("started in: {}", times(&run.times, done)));
     }

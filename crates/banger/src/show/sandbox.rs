@@ -114,7 +114,7 @@ fn run_details(run: &Run, now: u64, line: &mut impl FnMut(&str, String)) {
 /// The meanings of "started", in order.
 #[must_use]
 pub fn times(times: &StartTimes, first_command: Option<Duration>) -> String {
-    let seconds = |ms: f64| format!("{:.2}s", ms / 1000.0);
+    let seconds = |ms: f64| format!("{:.3}s", ms / 1000.0);
     let mut parts = vec![
         format!("VMM up {}", seconds(times.vmm_up_ms)),
         format!("guest running {}", seconds(times.guest_running_ms)),
@@ -124,7 +124,7 @@ pub fn times(times: &StartTimes, first_command: Option<Duration>) -> String {
         parts.push(format!("init settled {}", seconds(settled)));
     }
     if let Some(done) = first_command {
-        parts.push(format!("first command done {:.2}s", done.as_secs_f64()));
+        parts.push(format!("first command done {:.3}s", done.as_secs_f64()));
     }
     parts.join(" · ")
 }

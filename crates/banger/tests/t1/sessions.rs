@@ -192,7 +192,7 @@ fn run_rm_deletes_whatever_the_command_came_to() {
         assert!(
             ended
                 .err
-                .contains("started in: VMM up 0.12s · guest running 0.13s")
+                .contains("started in: VMM up 0.120s · guest running 0.130s")
         );
         assert!(!ended.err.contains("still runs"), "{}", ended.err);
         assert!(fake.saw(&delete));

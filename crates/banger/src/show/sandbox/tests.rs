@@ -77,7 +77,7 @@ fn details_say_where_each_value_came_from() {
     guest kernel    6.12.0
     runs as PID 1   the image's init
     started         3min ago
-    start times     VMM up 0.12s · guest running 0.13s · agent answered 1.52s
+    start times     VMM up 0.120s · guest running 0.130s · agent answered 1.520s
     ");
 }
 
@@ -86,7 +86,7 @@ fn the_four_times_are_in_one_line() {
     let run = sample().run.expect("runs");
     assert_eq!(
         times(&run.times, Some(Duration::from_millis(1560))),
-        "VMM up 0.12s · guest running 0.13s · agent answered 1.52s · first command done 1.56s"
+        "VMM up 0.120s · guest running 0.130s · agent answered 1.520s · first command done 1.560s"
     );
 }
 
