@@ -1,0 +1,94 @@
+//! Commands on a terminal.
+
+use super::start;
+use crate::World;
+use crate::world::LIMIT;
+use rexpect::session::{PtySession, spawn_command};
+use std::time::Duration;
+
+fn on_terminal(world: &World, arguments: &[&str]) -> PtySession {
+    let mut command = world.banger(arguments);
+    command.env("TERM", "xterm");
+    let limit = u64::try_from(LIMIT.as_millis()).expect("a limit");
+    spawn_command(command, Some(limit)).expect("a terminal")
+}
+
+fn resize(session: &PtySession, rows: u16, columns: u16) {
+    use std::os::fd::AsFd;
+    let size = rustix::termios::Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let terminal = session.process().get_file_handle().expect("the terminal");
+    rustix::termios::tcsetwinsize(terminal.as_fd(), size).expect("resized");
+}
+
+/// # Panics
+/// When the guest's terminal does not follow the size of the user's.
+pub fn a_terminal_has_the_right_size_after_a_resize(world: &World) {
+    start(world, "v");
+    let mut session = on_terminal(world, &["vm", "exec", "-i", "-t", "v", "--", "sh"]);
+    session.send_line("echo rea''dy").expect("sent");
+    session.exp_string("ready").expect("a shell");
+    resize(&session, 33, 111);
+    crate::eventually("the size to arrive", Duration::from_secs(60), || {
+        session
+            .send_line("stty size")
+            .map_err(|error| error.to_string())?;
+        let (_, found) = session
+            .exp_regex(r"\d+ \d+")
+            .map_err(|error| error.to_string())?;
+        if found == "33 111" {
+            Ok(())
+        } else {
+            Err(found)
+        }
+    });
+    session.send_line("exit 5").expect("sent");
+    let status = session.process().wait().expect("ended");
+    assert!(format!("{status:?}").contains('5'), "{status:?}");
+}
+
+/// # Panics
+/// When Ctrl-C does not reach the guest's process, with and without a terminal.
+pub fn an_interrupt_reaches_the_guests_process(world: &World) {
+    start(world, "v");
+    let script = "trap 'echo caught; exit 3' INT; echo re''ady; while :; do sleep 0.1; done";
+    let mut session = on_terminal(
+        world,
+        &["vm", "exec", "-i", "-t", "v", "--", "sh", "-c", script],
+    );
+    session.exp_string("ready").expect("a trap");
+    session.send_control('c').expect("sent");
+    session.exp_string("caught").expect("the interrupt");
+    let status = session.process().wait().expect("ended");
+    assert!(format!("{status:?}").contains('3'), "{status:?}");
+}
+
+/// # Panics
+/// When losing the terminal kills more or less than the session.
+pub fn losing_the_terminal_kills_the_session_and_nothing_else(world: &World) {
+    start(world, "v");
+    let before = world.vmms();
+    let mark = world.guest_path("hung-up");
+    let script =
+        format!("trap 'echo x > {mark}; exit' HUP; echo re''ady; while :; do sleep 0.1; done");
+    let mut session = on_terminal(
+        world,
+        &["vm", "exec", "-i", "-t", "v", "--", "sh", "-c", &script],
+    );
+    session.exp_string("ready").expect("a trap");
+    drop(session);
+    crate::eventually("the session's hangup", Duration::from_secs(60), || {
+        let seen = world.run(["vm", "exec", "v", "--", "cat", &mark]);
+        if seen.code == Some(0) {
+            Ok(())
+        } else {
+            Err(seen.stderr)
+        }
+    });
+    assert_eq!(world.vmms(), before);
+    assert_eq!(world.show("v")["state"], "running");
+}

@@ -1,0 +1,349 @@
+//! A world of one test: its own XDG directories, daemon, sandboxes. Dropping it ends every process of
+//! it and removes every file.
+
+use crate::fixtures;
+use crate::run::{self, Ran};
+use std::ffi::OsStr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a command of a test may take: sixteen times what the slowest takes on an idle machine.
+pub const LIMIT: Duration = Duration::from_secs(240);
+
+/// See the module.
+#[derive(Debug)]
+pub struct World {
+    directory: tempfile::TempDir,
+    binaries: PathBuf,
+    environment: Vec<(String, PathBuf)>,
+    /// Whether guests are the host.
+    simulated: bool,
+}
+
+impl World {
+    fn new(binaries: PathBuf) -> Self {
+        // Short, whatever the checkout's path: a socket's path has at most 107 bytes.
+        let directory = tempfile::Builder::new()
+            .prefix("bw")
+            .tempdir()
+            .expect("a directory");
+        let at = |name: &str| {
+            let path = directory.path().join(name);
+            fixtures::private_directory(&path);
+            path
+        };
+        let environment = [
+            ("HOME", "home"),
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_STATE_HOME", "state"),
+            ("XDG_CACHE_HOME", "cache"),
+            ("XDG_RUNTIME_DIR", "run"),
+        ];
+        let environment = environment
+            .map(|(name, place)| (name.to_owned(), at(place)))
+            .to_vec();
+        Self {
+            directory,
+            binaries,
+            environment,
+            simulated: false,
+        }
+    }
+
+    /// With a simulated QEMU, whose guests run their commands on the host as the test's user; it has
+    /// a kernel and an image that were imported from fixtures.
+    ///
+    /// # Panics
+    /// When the binaries were not built.
+    #[must_use]
+    pub fn simulated() -> Self {
+        let mut world = Self::bare();
+        world.import();
+        world.stop_daemon();
+        world
+    }
+
+    /// As [`Self::simulated`], without kernel and image.
+    ///
+    /// # Panics
+    /// When the binaries were not built.
+    #[must_use]
+    pub fn bare() -> Self {
+        let own = std::env::current_exe().expect("this test's path");
+        let built = own
+            .parent()
+            .and_then(Path::parent)
+            .expect("target/<profile>")
+            .to_owned();
+        let mut world = Self::new(built.clone());
+        world.simulated = true;
+        let qemu = world.path("qemu-system-x86_64");
+        let simulated = built.join("simulated-qemu");
+        assert!(
+            simulated.exists(),
+            "build first: `cargo build --workspace --bins`"
+        );
+        symlink(simulated, &qemu).expect("linked");
+        let agent = world.path("agent");
+        std::fs::write(&agent, fixtures::static_elf()).expect("written");
+        world.environment.push(("BANGER_QEMU".into(), qemu));
+        world.environment.push(("BANGER_AGENT".into(), agent));
+        world.configure("accelerator = \"tcg\"\nstart_limit_seconds = 20\n");
+        world
+    }
+
+    /// With real QEMU, kernel and image, which `cargo xtask test T3` has prepared; they are shared
+    /// by all tests and only read.
+    ///
+    /// # Panics
+    /// When it was not prepared.
+    #[must_use]
+    pub fn real() -> Self {
+        let variable = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .unwrap_or_else(|| {
+                    panic!("{name} is not set: run this tier with `cargo xtask test T3`")
+                })
+        };
+        let world = Self::new(variable("BANGER_TEST_BIN"));
+        let prepared = variable("BANGER_TEST_STATE");
+        for (home, things) in [
+            ("state", ["images", "kernels"].as_slice()),
+            ("cache", &["probe.json"]),
+        ] {
+            let own = world.path(home).join("banger");
+            fixtures::private_directory(&own);
+            for thing in things {
+                let there = prepared.join(home).join("banger").join(thing);
+                if there.exists() {
+                    symlink(there, own.join(thing)).expect("linked");
+                }
+            }
+        }
+        world
+    }
+
+    fn import(&mut self) {
+        let kernel = self.path("vmlinux");
+        std::fs::write(&kernel, fixtures::kernel_elf()).expect("written");
+        let imported = self.run(["kernel", "import", "default", "--file", text(&kernel)]);
+        let _ = imported.good();
+        let tar = self.path("root.tar");
+        std::fs::write(&tar, fixtures::small_tar()).expect("written");
+        let _ = self.run(["image", "import", text(&tar), "debian"]).good();
+    }
+
+    /// A path in the world's directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A path that a guest may write to: in this world's directory when the guest is the host.
+    #[must_use]
+    pub fn guest_path(&self, name: &str) -> String {
+        let simulated = self.path(name).display().to_string();
+        if self.simulated {
+            simulated
+        } else {
+            format!("/root/{name}")
+        }
+    }
+
+    /// What the daemon keeps.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path("state").join("banger")
+    }
+
+    /// The daemon's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("run").join("banger/bangerd.sock")
+    }
+
+    /// Writes the owner's configuration file.
+    pub fn configure(&self, toml: &str) {
+        let directory = self.path("config").join("banger");
+        fixtures::private_directory(&directory);
+        std::fs::write(directory.join("config.toml"), toml).expect("written");
+    }
+
+    /// Tells the simulated QEMU how to behave from now on; see [`crate::simulated_qemu`].
+    pub fn scenario(&self, name: &str) {
+        std::fs::write(self.path("scenario"), name).expect("written");
+    }
+
+    /// A program of banger's in this world.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(name));
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(k, v)| (k, v)));
+        for kept in ["PATH", "LLVM_PROFILE_FILE"] {
+            command.envs(std::env::var_os(kept).map(|value| (kept, value)));
+        }
+        command.current_dir(self.path("home"));
+        command
+    }
+
+    /// `banger` with arguments.
+    #[must_use]
+    pub fn banger<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = self.program("banger");
+        command.args(arguments);
+        command
+    }
+
+    /// Runs `banger` to its end.
+    #[must_use]
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
+        self.run_with(arguments, Vec::new())
+    }
+
+    /// Runs `banger` to its end with input.
+    #[must_use]
+    pub fn run_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        input: Vec<u8>,
+    ) -> Ran {
+        run::finish(run::start(&mut self.banger(arguments)), input, LIMIT)
+    }
+
+    /// `vm show` of a sandbox as JSON.
+    #[must_use]
+    pub fn show(&self, name: &str) -> serde_json::Value {
+        self.run(["vm", "show", "--json", name]).good().json()
+    }
+
+    /// Names of all sandboxes.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let all = self.run(["vm", "list", "--json"]).good().json();
+        let name = |sandbox: &serde_json::Value| sandbox["name"].as_str().map(str::to_owned);
+        all.as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(name)
+            .collect()
+    }
+
+    /// The daemon's pid, when one serves.
+    #[must_use]
+    pub fn daemon(&self) -> Option<u32> {
+        let lock = self.path("run").join("banger/bangerd.lock");
+        let pid: u32 = std::fs::read_to_string(lock).ok()?.trim().parse().ok()?;
+        self.processes().contains(&pid).then_some(pid)
+    }
+
+    /// Kills the daemon as a power cut would.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn kill_daemon(&self) {
+        let pid = self.daemon().expect("a daemon");
+        kill(pid);
+        crate::eventually("the daemon's end", LIMIT, || {
+            self.daemon().map_or(Ok(()), Err)
+        });
+    }
+
+    /// Asks the daemon to leave, and waits until it has.
+    pub fn stop_daemon(&self) {
+        let _ = self.run(["daemon", "stop"]).good();
+        crate::eventually("the daemon's end", LIMIT, || {
+            self.daemon().map_or(Ok(()), Err)
+        });
+    }
+
+    /// Every process that has this world's directory in its environment or its arguments.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let mark = text(self.directory.path()).as_bytes().to_owned();
+        let own = std::process::id();
+        let has_mark = |pid: u32| {
+            ["environ", "cmdline"].iter().any(|file| {
+                let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+                bytes.windows(mark.len()).any(|window| window == mark)
+            })
+        };
+        let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| *pid != own && has_mark(*pid)).collect()
+    }
+
+    /// Processes of VMMs of this world.
+    #[must_use]
+    pub fn vmms(&self) -> Vec<u32> {
+        let is_vmm = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains("-chardev") && !line.contains("__launch")
+        };
+        self.processes().into_iter().filter(is_vmm).collect()
+    }
+
+    /// Demands that nothing of any sandbox is left: no process, socket, directory or record.
+    ///
+    /// # Panics
+    /// With what is left.
+    pub fn assert_nothing_left(&self) {
+        crate::eventually("nothing to be left", Duration::from_secs(60), || {
+            let mut left = self.names();
+            left.extend(self.vmms().iter().map(|pid| format!("VMM {pid}")));
+            for directory in [
+                self.state().join("sandboxes"),
+                self.path("run").join("banger/vm"),
+            ] {
+                let entries = std::fs::read_dir(&directory)
+                    .into_iter()
+                    .flatten()
+                    .flatten();
+                left.extend(entries.map(|entry| entry.path().display().to_string()));
+            }
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        });
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path that is text")
+}
+
+/// Kills one process of a world.
+pub fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+/// Sends a signal to one process of a world; one that has ended is a success.
+///
+/// # Panics
+/// When the pid is none.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    let raw = i32::try_from(pid).expect("a pid");
+    let pid = rustix::process::Pid::from_raw(raw).expect("a pid");
+    let _gone_already = rustix::process::kill_process(pid, signal);
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Children of a killed process may appear while it dies: look until there is none.
+        for _ in 0..50 {
+            let left = self.processes();
+            if left.is_empty() {
+                return;
+            }
+            left.into_iter().for_each(kill);
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a guard must not panic, so it cannot wait"
+            )]
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

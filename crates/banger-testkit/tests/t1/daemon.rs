@@ -1,0 +1,162 @@
+//! The daemon on demand: races, builds, its socket, how it leaves.
+
+use banger_testkit::{World, eventually, run};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What `curl --unix-socket` would send and get.
+fn request(world: &World, line: &str) -> String {
+    let mut connection = UnixStream::connect(world.socket()).expect("a daemon");
+    write!(
+        connection,
+        "{line} HTTP/1.1\r\nHost: banger\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn clients_that_race_start_one_daemon() {
+    let world = World::bare();
+    let children: Vec<_> = (0..8)
+        .map(|_| run::start(&mut world.banger(["vm", "list", "--json"])))
+        .collect();
+    for child in children {
+        assert_eq!(
+            run::finish(child, Vec::new(), LIMIT).good().text().trim(),
+            "[]"
+        );
+    }
+    eventually("one daemon", LIMIT, || match world.processes().as_slice() {
+        [_] => Ok(()),
+        several => Err(several.to_vec()),
+    });
+}
+
+#[test]
+fn the_socket_is_the_owners_alone_and_serves_its_description() {
+    let world = World::bare();
+    let _ = world.run(["vm", "list"]).good();
+    let mode = std::fs::metadata(world.socket())
+        .expect("a socket")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let answer = request(&world, "GET /v1/openapi.json");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("/v1/sandboxes"),
+        "{answer}"
+    );
+    let answer = request(&world, "GET /v1/version").to_lowercase();
+    assert!(
+        answer.contains("banger-version:") && answer.contains("banger-build:"),
+        "{answer}"
+    );
+    let answer = request(&world, "GET /v9/nothing");
+    assert!(
+        answer.starts_with("HTTP/1.1 404") && answer.contains("openapi.json"),
+        "{answer}"
+    );
+    let answer = request(&world, "GET /v1/sandboxes/nobody");
+    assert!(
+        answer.contains("\"not_found\"") && answer.contains("nobody"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn an_idle_daemon_leaves_and_the_next_command_starts_another() {
+    let world = World::bare();
+    world.configure("accelerator = \"tcg\"\nidle_exit_seconds = 1\n");
+    let _ = world.run(["vm", "list"]).good();
+    eventually("the daemon to leave", LIMIT, || {
+        world.daemon().map_or(Ok(()), Err)
+    });
+    assert!(!world.socket().exists());
+    let _ = world.run(["vm", "list"]).good();
+}
+
+#[test]
+fn a_daemon_with_a_guest_does_not_leave() {
+    let world = World::simulated();
+    world.configure("accelerator = \"tcg\"\nidle_exit_seconds = 1\n");
+    banger_testkit::checks::start(&world, "v");
+    let daemon = world.daemon();
+    let _ = world.run(["vm", "exec", "v", "--", "sleep", "4"]).good();
+    assert_eq!(world.daemon(), daemon);
+}
+
+#[test]
+fn a_daemon_of_another_build_is_replaced_only_when_that_harms_nothing() {
+    let world = World::simulated();
+    let _ = world.run(["vm", "list"]).good();
+    let first = world.daemon().expect("a daemon");
+    // Another build: the same program as another file.
+    let other = world.path("bangerd");
+    let original = world.program("bangerd").get_program().to_owned();
+    std::fs::copy(original, &other).expect("copied");
+    let list = |world: &World| {
+        let mut command = world.banger(["vm", "list"]);
+        command.env("BANGER_DAEMON", &other);
+        run::finish(run::start(&mut command), Vec::new(), LIMIT).good()
+    };
+    let _ = list(&world);
+    let second = world.daemon().expect("a daemon");
+    assert_ne!(first, second, "an idle daemon is replaced");
+    let _ = world.run(["vm", "list"]).good();
+    banger_testkit::checks::start(&world, "v");
+    let third = world.daemon().expect("a daemon");
+    let _ = list(&world);
+    assert_eq!(world.daemon(), Some(third), "one with a guest is not");
+}
+
+#[test]
+fn a_runtime_directory_of_somebody_else_is_refused() {
+    let world = World::bare();
+    let directory = world.path("run/banger");
+    banger_testkit::fixtures::private_directory(&directory);
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).expect("set");
+    let ran = world.run(["vm", "list"]);
+    assert_ne!(ran.code, Some(0));
+    assert!(
+        ran.stderr.contains("open to others") || ran.stderr.contains("0755"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_creation_whose_client_leaves_is_undone() {
+    let world = World::simulated();
+    world.scenario("silent");
+    let mut child = run::start(&mut world.banger(["vm", "run", "--name", "v", "--", "true"]));
+    eventually("the VMM", LIMIT, || {
+        if world.vmms().is_empty() {
+            Err("none")
+        } else {
+            Ok(())
+        }
+    });
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    world.assert_nothing_left();
+}
+
+#[test]
+fn status_tells_what_the_daemon_is() {
+    let world = World::bare();
+    let _ = world.run(["vm", "list"]).good();
+    let status = world.run(["daemon", "status", "--json"]).good().json();
+    assert_eq!(status["pid"].as_u64(), world.daemon().map(u64::from));
+    assert!(
+        status["socket"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("bangerd.sock"))
+    );
+}

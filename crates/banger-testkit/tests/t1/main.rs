@@ -1,0 +1,13 @@
+//! T1: the real command line and daemon with a simulated QEMU. See `docs/testing.md`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests say what is wrong by a panic"
+)]
+
+mod daemon;
+mod hostile;
+mod machine;
+mod refusal;

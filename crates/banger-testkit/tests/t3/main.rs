@@ -1,0 +1,13 @@
+//! T3: the real command line and daemon with real QEMU, kernel, image and agent. See
+//! `docs/testing.md`. Run with `cargo xtask test T3`, which prepares kernel and image.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests say what is wrong by a panic"
+)]
+
+mod guest;
+mod machine;
+mod systemd;
