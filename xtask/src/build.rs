@@ -25,7 +25,7 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
-    fn directory(self) -> PathBuf {
+    pub(crate) fn directory(self) -> PathBuf {
         workspace::target().join(match self {
             Self::Release => "release",
             Self::Dev => "debug",

@@ -3,6 +3,7 @@
 //! Depends on one small crate, so that the first command of a fresh checkout starts after seconds.
 //! Each command is one module with a `HELP` text and a `run`; a new one is one line in [`COMMANDS`].
 
+mod bench;
 mod build;
 mod command;
 mod dist;
@@ -50,6 +51,12 @@ const COMMANDS: &[Task] = &[
         summary: "build the CLI, the daemon and the static agent",
         help: build::HELP,
         run: build::run,
+    },
+    Task {
+        name: "bench",
+        summary: "measure banger beside the bare mechanism beneath it",
+        help: bench::HELP,
+        run: bench::run,
     },
     Task {
         name: "tidy",

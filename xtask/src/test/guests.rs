@@ -25,6 +25,8 @@ pub(crate) fn prepare(binaries: &Path) -> Outcome<Vec<(String, String)>> {
     let banger = |arguments: &[&str]| {
         let mut command = Command::new(binaries.join("banger"));
         command.args(arguments).env("XDG_RUNTIME_DIR", &runtime.0);
+        // Standard output belongs to the task's own result.
+        command.stdout(std::io::stderr());
         for (variable, directory) in xdg_directories(&state) {
             command.env(variable, directory);
         }

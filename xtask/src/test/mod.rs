@@ -1,7 +1,7 @@
 //! `test`: everything that a change has to pass.
 
 mod counts;
-mod guests;
+pub(crate) mod guests;
 mod report;
 mod runner;
 mod tier;
@@ -80,7 +80,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     if request.everything() {
         check(&mut phases, Consent::new(request.yes));
     }
-    let built = phases.run("build of the tests", || runner.build());
+    let built = phases.run("build of the tests", || {
+        runner.build()?;
+        // T1 runs the programs themselves, and a test runner builds only those of its own package.
+        command::run(workspace::cargo().args(["build", "--workspace", "--bins"]))
+    });
     let lines: Vec<Line> = Tier::ALL
         .into_iter()
         .filter(|tier| request.wants(*tier))
