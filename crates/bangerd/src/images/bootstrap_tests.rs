@@ -123,7 +123,7 @@ mod t1 {
             "echo 'E: gone' >&2; exit 25",
         ] {
             let error = read(script).expect_err("fails");
-            let expected = "exit status: 25); its last lines were:\nE: gone";
+            let expected = "exit status: 25); its last lines were: E: gone";
             assert!(error.to_string().contains(expected), "{error}");
         }
         let error = read("true").expect_err("is empty");

@@ -69,7 +69,7 @@ pub enum ImageError {
     #[error(transparent)]
     Program(#[from] ProgramError),
     /// The bootstrap of a distribution failed.
-    #[error("mmdebstrap failed ({status}); its last lines were:\n{words}")]
+    #[error("mmdebstrap failed ({status}); its last lines were: {}", words.lines().collect::<Vec<_>>().join(" | "))]
     Bootstrap {
         /// How it ended.
         status: String,
