@@ -3,13 +3,23 @@
 //! They outlive connections: [`Channels::attach`] says from where the peer of a new connection
 //! continues. Nothing here waits or does IO; whoever waits does so on the [`Notify`]s.
 
-use banger_proto::guest::flow::{BadOffset, Credit, Inbox, Outbox};
-use banger_proto::guest::frame::{self, Kind, MAX_PAYLOAD};
+use crate::link::Outgoing;
+use banger_proto::guest::data_frame::DataFrame;
+use banger_proto::guest::flow::{BadOffset, Credit, Inbox, Outbox, Taken};
+use banger_proto::guest::frame::Kind;
 use banger_proto::guest::message::{STDERR, STDIN, STDOUT};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io::IoSliceMut;
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::sync::Notify;
+
+/// From so many bytes on a frame goes as it was filled; fewer are copied, so that what is kept takes
+/// at most twice its own room.
+const BULK: usize = DataFrame::CAPACITY / 2;
+/// How much is read into a frame: the most whole pages that fit, as a pipe gives whole pages.
+const READ: usize = DataFrame::CAPACITY / 4096 * 4096;
 
 /// One of the two channels that bytes leave by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,16 @@ pub(crate) enum Violation {
     Offset(#[from] BadOffset),
 }
 
+/// Takes a frame that was filled, as it is if that is worth its room.
+fn take(outbox: &mut Outbox, frame: DataFrame) {
+    if frame.bytes().len() >= BULK {
+        outbox.push_frame(frame);
+    } else {
+        outbox.push(frame.bytes());
+        outbox.give_back(frame);
+    }
+}
+
 /// What became of asking for the next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
@@ -59,6 +79,38 @@ pub(crate) enum Sent {
 struct Sending {
     outbox: Outbox,
     end_sent: bool,
+}
+
+impl Sending {
+    /// Sends the next bytes or the end; whether there was anything.
+    fn next_frame(&mut self, output: Output, out: &mut Outgoing, epoch: u32, stream: u32) -> bool {
+        let channel = output.channel();
+        match self.outbox.next(DataFrame::CAPACITY) {
+            Some(Taken::Bytes([front, back])) => {
+                out.frame(epoch, stream, Kind::Data, &[&[channel], front, back]);
+                true
+            }
+            Some(Taken::Frame(frame)) => {
+                // Nobody else has it before it was sent.
+                if let Some(frame) = Arc::get_mut(frame) {
+                    frame.seal(epoch, stream, channel);
+                }
+                out.data_frame(Arc::clone(frame));
+                true
+            }
+            None => self.next_end(channel, out, epoch, stream),
+        }
+    }
+
+    /// Sends the end, if it is due.
+    fn next_end(&mut self, channel: u8, out: &mut Outgoing, epoch: u32, stream: u32) -> bool {
+        let due = self.outbox.take_end();
+        if due {
+            self.end_sent = true;
+            out.frame(epoch, stream, Kind::End, &[&[channel]]);
+        }
+        due
+    }
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +132,17 @@ impl State {
         match output {
             Output::Stdout => &mut self.stdout,
             Output::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Credit for input that is due.
+    fn next_credit(&mut self) -> Option<Credit> {
+        if std::mem::take(&mut self.credit_due) {
+            return Some(self.stdin.first_credit(STDIN));
+        }
+        match self.stdin.is_ended() {
+            true => None,
+            false => self.stdin.credit(STDIN),
         }
     }
 }
@@ -204,6 +267,45 @@ impl Channels {
         }
     }
 
+    /// Takes what `read` reads into the rooms that it is given: at most `most` bytes, themselves at
+    /// most [`Self::room`], and no more than so many `frames` hold.
+    pub(crate) fn produce_with<E>(
+        &self,
+        output: Output,
+        most: usize,
+        frames: usize,
+        read: impl FnOnce(&mut [IoSliceMut<'_>]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let mut state = self.state.borrow_mut();
+        let outbox = &mut state.sending(output).outbox;
+        let count = most.div_ceil(READ).clamp(1, frames);
+        let mut frames: Vec<DataFrame> = std::iter::repeat_with(|| outbox.frame())
+            .take(count)
+            .collect();
+        let mut left = most;
+        let mut rooms: Vec<_> = frames
+            .iter_mut()
+            .map(|frame| {
+                let room = left.min(READ);
+                left -= room;
+                IoSliceMut::new(frame.room().get_mut(..room).unwrap_or_default())
+            })
+            .collect();
+        let outcome = read(&mut rooms);
+        let mut left = *outcome.as_ref().unwrap_or(&0);
+        for mut frame in frames {
+            let length = left.min(READ);
+            left -= length;
+            frame.set_length(length);
+            match self.discards.get() {
+                true => outbox.give_back(frame),
+                false => take(outbox, frame),
+            }
+        }
+        self.link.notify_one();
+        outcome
+    }
+
     /// Nothing more will be produced there.
     pub(crate) fn finish(&self, output: Output) {
         self.state.borrow_mut().sending(output).outbox.end();
@@ -262,28 +364,18 @@ impl Channels {
         !state.takes_input || (state.input.is_empty() && state.stdin.is_ended())
     }
 
-    /// Writes the next frame; before the call is `answered`, only credit for input is due.
+    /// Sends the next frame; before the call is `answered`, only credit for input is due.
     pub(crate) fn next_frame(
         &self,
-        out: &mut Vec<u8>,
+        out: &mut Outgoing,
         epoch: u32,
         stream: u32,
         answered: bool,
     ) -> Sent {
         let mut state = self.state.borrow_mut();
-        let mut write = |kind, parts: &[&[u8]]| {
-            // Nothing here is longer than a payload may be.
-            let _ = frame::write(out, epoch, stream, kind, parts);
-            Sent::Frame
-        };
-        let credit = match state.credit_due {
-            true => Some(state.stdin.first_credit(STDIN)),
-            false if state.stdin.is_ended() => None,
-            false => state.stdin.credit(STDIN),
-        };
-        state.credit_due = false;
-        if let Some(credit) = credit {
-            return write(Kind::Credit, &[&credit.to_bytes()]);
+        if let Some(credit) = state.next_credit() {
+            out.frame(epoch, stream, Kind::Credit, &[&credit.to_bytes()]);
+            return Sent::Frame;
         }
         if !answered || state.has_last {
             return Sent::Nothing;
@@ -293,16 +385,9 @@ impl Channels {
             false => [Output::Stdout, Output::Stderr],
         };
         for output in turns {
-            let channel = [output.channel()];
-            let sending = state.sending(output);
-            if let Some([front, back]) = sending.outbox.take_slices(MAX_PAYLOAD - 1) {
-                let sent = write(Kind::Data, &[&channel, front, back]);
+            if state.sending(output).next_frame(output, out, epoch, stream) {
                 state.stderr_first = output == Output::Stdout;
-                return sent;
-            }
-            if sending.outbox.take_end() {
-                sending.end_sent = true;
-                return write(Kind::End, &[&channel]);
+                return Sent::Frame;
             }
         }
         if !state.stdout.end_sent || !state.stderr.end_sent {
@@ -312,7 +397,7 @@ impl Channels {
             return Sent::Nothing;
         };
         if !notice.is_empty() {
-            write(Kind::Notice, &[notice]);
+            out.frame(epoch, stream, Kind::Notice, &[notice]);
         }
         state.has_last = true;
         Sent::Last

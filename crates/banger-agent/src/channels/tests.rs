@@ -9,11 +9,13 @@ fn channels() -> Channels {
 
 /// Everything that can be sent now, as (kind, payload).
 fn drain(channels: &Channels, answered: bool) -> Vec<(Kind, Vec<u8>)> {
-    let mut out = Vec::new();
-    write(&mut out, HOST_MAGIC, 1, &()).expect("short");
+    let mut hello = Vec::new();
+    write(&mut hello, HOST_MAGIC, 1, &()).expect("short");
+    let mut out = Outgoing::default();
     while channels.next_frame(&mut out, 1, 7, answered) == Sent::Frame {}
     let mut decoder = Decoder::for_guest();
-    decoder.push(&out);
+    decoder.push(&hello);
+    decoder.push(&out.to_bytes());
     let mut frames = Vec::new();
     while let Some(received) = decoder.next() {
         if let Received::Frame(frame) = received {
@@ -142,4 +144,44 @@ fn neither_output_starves_the_other() {
     channels.produce(Output::Stderr, b"late");
     let frames = drain(&channels, true);
     assert_eq!(frames.get(2), Some(&(Kind::Data, b"\x02late".to_vec())));
+}
+
+#[test]
+fn bulk_that_was_read_into_frames_arrives_as_what_was_read_piece_by_piece() {
+    let channels = channels();
+    allow(&channels, STDOUT, 1 << 40);
+    let mut produced = Vec::new();
+    for (count, byte) in [(3, 1), (BULK, 2), (9, 3), (2 * READ + 1, 4)] {
+        let read = channels.produce_with(Output::Stdout, usize::MAX, 3, |rooms| {
+            rooms.iter_mut().for_each(|room| room.fill(byte));
+            assert_eq!(rooms.len(), 3);
+            Ok::<_, ()>(count)
+        });
+        assert_eq!(read, Ok(count));
+        produced.extend(std::iter::repeat_n(byte, count));
+    }
+    let data: Vec<u8> = drain(&channels, true)
+        .iter()
+        .filter(|(kind, _)| *kind == Kind::Data)
+        .flat_map(|(_, payload)| payload.iter().skip(1).copied())
+        .collect();
+    assert!(data == produced);
+}
+
+#[test]
+fn no_more_is_read_than_there_is_room_for() {
+    let channels = channels();
+    for (most, expected) in [
+        (5, vec![5]),
+        (READ + 1, vec![READ, 1]),
+        (9 * READ, vec![READ; 2]),
+    ] {
+        let read = channels.produce_with(Output::Stdout, most, 2, |rooms| {
+            let lengths: Vec<_> = rooms.iter().map(|room| room.len()).collect();
+            assert_eq!(lengths, expected);
+            Err("nothing now")
+        });
+        assert_eq!(read, Err("nothing now"));
+    }
+    assert_eq!(channels.room(Output::Stdout), WINDOW);
 }

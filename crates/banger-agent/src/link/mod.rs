@@ -24,7 +24,7 @@ use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{Frame, Kind};
 use banger_proto::guest::hello::{self, GUEST_MAGIC, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, GuestFault, Notice, Steer};
-use outgoing::Outgoing;
+pub(crate) use outgoing::Outgoing;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -131,7 +131,9 @@ impl Link {
             configured: self.agent.configured.get(),
         };
         // Shorter than a hello may be: the host looks for nothing else.
-        let _ = hello::write(self.outgoing.buffer(), GUEST_MAGIC, nonce, &answer);
+        self.outgoing.append(|bytes| {
+            let _ = hello::write(bytes, GUEST_MAGIC, nonce, &answer);
+        });
         self.epoch = Some(hello::epoch(nonce));
     }
 
@@ -289,9 +291,10 @@ impl Link {
                 return;
             };
             self.turn = id;
-            let sent = open.channels.as_ref().map(|channels| {
-                channels.next_frame(self.outgoing.buffer(), epoch, id, open.answered)
-            });
+            let sent = open
+                .channels
+                .as_ref()
+                .map(|channels| channels.next_frame(&mut self.outgoing, epoch, id, open.answered));
             match sent {
                 None | Some(Sent::Nothing) => idle += 1,
                 Some(Sent::Frame) => idle = 0,

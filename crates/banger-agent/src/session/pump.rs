@@ -2,25 +2,19 @@
 
 use super::Session;
 use crate::channels::{Channels, Output};
-use rustix::io::Errno;
-use std::cell::RefCell;
+use rustix::io::{Errno, retry_on_intr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-/// How much is read at once: all that a command's pipe holds.
-const CHUNK: usize = super::streams::PIPE;
+/// How many frames are offered to one read: together more than a window.
+const MOST_FRAMES: usize = 32;
 /// How much may come out of a pipe after its command has ended, before what a child that it left
 /// behind writes is thrown away: as much as a pipe can hold without privileges.
 const REMAINDER: usize = 1024 * 1024;
 /// How long a terminal may take to hang up after its leader's end.
 const HANGUP: Duration = Duration::from_secs(1);
-
-thread_local! {
-    /// What every pump reads into: a read and taking its bytes over are never interrupted.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
-}
 
 /// What reading once came to.
 enum Step {
@@ -29,26 +23,23 @@ enum Step {
     Over,
 }
 
-fn read(file: &OwnedFd, most: usize, take: impl FnOnce(&[u8])) -> Step {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let most = most.min(scratch.len());
-        let Some(room) = scratch.get_mut(..most) else {
-            return Step::NothingNow;
-        };
-        loop {
-            return match rustix::io::read(file, &mut *room) {
-                // A terminal that nobody holds any more gives EIO.
-                Ok(0) | Err(Errno::IO) => Step::Over,
-                Ok(count) => {
-                    take(room.get(..count).unwrap_or_default());
-                    Step::Bytes(count)
-                }
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => Step::NothingNow,
-                Err(_) => Step::Over,
-            };
-        }
-    })
+/// How many frames the next read is offered. Bulk is taken in few large reads, because each one
+/// wakes the command that waits for room in its pipe; a line of text takes one frame.
+fn offer_next(offered: usize, room: usize, read: usize) -> usize {
+    match read {
+        _ if read == room => (offered * 2).min(MOST_FRAMES),
+        _ => (offered * read / room.max(1) + 1).min(MOST_FRAMES),
+    }
+}
+
+const fn step(result: rustix::io::Result<usize>) -> Step {
+    match result {
+        Ok(0) => Step::Over,
+        Ok(count) => Step::Bytes(count),
+        Err(Errno::AGAIN) => Step::NothingNow,
+        // A terminal that nobody holds any more gives EIO.
+        Err(_) => Step::Over,
+    }
 }
 
 /// Waits until a file may be read.
@@ -64,8 +55,11 @@ pub(super) async fn output(session: Rc<Session>, output: Output, file: Rc<AsyncF
     forward(&session, output, &file).await;
     session.channels.finish(output);
     drop(session);
+    let mut scratch = [0; 4096];
     loop {
-        match read(file.get_ref(), CHUNK, |_| ()) {
+        match step(retry_on_intr(|| {
+            rustix::io::read(file.get_ref(), &mut scratch)
+        })) {
             Step::Bytes(_) => tokio::task::yield_now().await,
             Step::NothingNow => readable(&file).await,
             Step::Over => return,
@@ -82,6 +76,7 @@ async fn forward(session: &Session, output: Output, file: &AsyncFd<OwnedFd>) {
         stderr_exit
     };
     let mut remainder = REMAINDER;
+    let mut frames = 1;
     loop {
         let room = channels.room(output);
         if room == 0 {
@@ -89,9 +84,15 @@ async fn forward(session: &Session, output: Output, file: &AsyncFd<OwnedFd>) {
             continue;
         }
         let ended = !session.is_running();
-        match read(file.get_ref(), room.min(remainder), |bytes| {
-            channels.produce(output, bytes);
-        }) {
+        let mut offered = 0;
+        let read = channels.produce_with(output, room.min(remainder), frames, |rooms| {
+            offered = rooms.iter().map(|room| room.len()).sum();
+            retry_on_intr(|| rustix::io::readv(file.get_ref(), rooms))
+        });
+        if let Ok(count) = read {
+            frames = offer_next(frames, offered, count);
+        }
+        match step(read) {
             Step::Bytes(count) if ended => {
                 remainder = remainder.saturating_sub(count);
                 if remainder == 0 {
@@ -155,5 +156,19 @@ async fn end_of_file(file: &AsyncFd<OwnedFd>) {
         if let Ok(mut ready) = file.writable().await {
             ready.clear_ready();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bulk_is_offered_more_and_little_is_offered_little() {
+        assert_eq!(offer_next(1, 100, 100), 2);
+        assert_eq!(offer_next(MOST_FRAMES, 100, 100), MOST_FRAMES);
+        assert_eq!(offer_next(16, 1600, 900), 10);
+        assert_eq!(offer_next(16, 1600, 3), 1);
+        assert_eq!(offer_next(1, 100, 0), 1);
     }
 }

@@ -11,8 +11,8 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 /// What a command's pipe holds: agent and command change places on a processor less often. Memory
-/// is taken only as it fills.
-pub(super) const PIPE: usize = 256 * 1024;
+/// is taken only as it fills; it is what a pipe may hold without privileges (pipe(7)).
+const PIPE: usize = 1024 * 1024;
 
 /// The agent's ends; all are non-blocking.
 #[derive(Debug)]

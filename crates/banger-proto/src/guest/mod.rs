@@ -22,6 +22,7 @@
 //! the agent's hello names. An agent answers a call it does not know with a fault, never by closing.
 
 pub mod codec;
+pub mod data_frame;
 pub mod flow;
 pub mod frame;
 pub mod hello;
