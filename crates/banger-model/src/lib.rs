@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod defaults;
+pub mod host_names;
 pub mod id;
 pub mod name;
 pub mod plan;
@@ -12,6 +13,7 @@ pub mod reference;
 pub mod size;
 pub mod spec;
 pub mod state;
+pub mod subnet;
 
 pub use id::SandboxId;
 pub use name::{ArtifactName, SandboxName};
