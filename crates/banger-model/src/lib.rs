@@ -9,6 +9,7 @@ pub mod host_names;
 pub mod id;
 pub mod name;
 pub mod plan;
+pub mod policy;
 pub mod reference;
 pub mod size;
 pub mod spec;
