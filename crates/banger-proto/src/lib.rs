@@ -4,9 +4,12 @@
 //!   fields are ignored.
 //! - [`guest`]: daemon ↔ agent, frames over one duplex byte stream. The new side adapts: a running
 //!   guest keeps the agent that it was born with.
+//! - [`root`]: daemon ↔ root helper, packets of JSON. Exactly the same version, or refused.
 //! - [`fault`]: an error, as it crosses any of them.
 
 pub mod fault;
 pub mod guest;
 #[cfg(feature = "owner")]
 pub mod owner;
+#[cfg(feature = "root")]
+pub mod root;
