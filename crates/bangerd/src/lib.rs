@@ -10,6 +10,7 @@ pub mod disks;
 pub mod doctor;
 pub mod guest;
 pub mod host;
+pub mod host_network;
 pub mod images;
 pub mod initramfs;
 pub mod kernels;

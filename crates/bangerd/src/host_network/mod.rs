@@ -1,0 +1,3 @@
+//! The daemon's side of the host's network.
+
+pub mod wait;
