@@ -13,16 +13,22 @@ pub(crate) enum Program {
     Newuidmap,
     /// Talks to the owner API in tests, as another client would.
     Curl,
+    /// Asks the name server in tests, as another resolver would.
+    Dig,
+    /// What the name server is measured against.
+    Dnsmasq,
 }
 
 impl Program {
     /// All of them, in the order in which they are reported.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Qemu,
         Self::Mmdebstrap,
         Self::E2fsck,
         Self::Newuidmap,
         Self::Curl,
+        Self::Dig,
+        Self::Dnsmasq,
     ];
 
     /// The name of the executable.
@@ -33,6 +39,8 @@ impl Program {
             Self::E2fsck => "e2fsck",
             Self::Newuidmap => "newuidmap",
             Self::Curl => "curl",
+            Self::Dig => "dig",
+            Self::Dnsmasq => "dnsmasq",
         }
     }
 
@@ -44,12 +52,14 @@ impl Program {
             Self::E2fsck => "checks every image disk before it is used",
             Self::Newuidmap => "lets mmdebstrap make an image without root",
             Self::Curl => "is the tests' second client of the daemon's API",
+            Self::Dig => "asks the name server in tests, as another resolver would",
+            Self::Dnsmasq => "is the name server that ours is measured against",
         }
     }
 
     /// Whether only the tests need it.
     pub(crate) const fn only_for_tests(self) -> bool {
-        matches!(self, Self::Curl)
+        matches!(self, Self::Curl | Self::Dig | Self::Dnsmasq)
     }
 
     /// Whether only a user who is not root needs it.
@@ -101,6 +111,12 @@ impl Family {
             (Self::Pacman | Self::Zypper, Program::Newuidmap) => "shadow",
             (Self::Apk, Program::Newuidmap) => "shadow-uidmap",
             (_, Program::Curl) => "curl",
+            (Self::Apt, Program::Dig) => "bind9-dnsutils",
+            (Self::Dnf | Self::Zypper, Program::Dig) => "bind-utils",
+            (Self::Pacman, Program::Dig) => "bind",
+            (Self::Apk, Program::Dig) => "bind-tools",
+            (Self::Apt, Program::Dnsmasq) => "dnsmasq-base",
+            (_, Program::Dnsmasq) => "dnsmasq",
         })
     }
 }
