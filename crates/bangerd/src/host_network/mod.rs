@@ -1,3 +1,4 @@
 //! The daemon's side of the host's network.
 
+pub mod dns;
 pub mod wait;

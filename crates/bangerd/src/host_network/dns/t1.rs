@@ -1,0 +1,3 @@
+mod dig;
+mod life_cycle;
+mod sockets;
