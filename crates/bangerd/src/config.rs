@@ -1,10 +1,12 @@
 //! The owner's configuration file: `config.toml`. Every key is optional; an unknown one is refused,
 //! so that a typing mistake never passes for a setting.
 
+use crate::host_network::dns::DEFAULT_ADDRESS;
 use banger_model::defaults::Configured;
 use banger_model::{ArtifactName, DiskSize, MemorySize, VcpuCount};
 use banger_proto::fault::{Fault, FaultCode};
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ struct File {
     accelerator: AcceleratorChoice,
     idle_exit_seconds: Option<u64>,
     start_limit_seconds: Option<u64>,
+    dns_address: Option<SocketAddr>,
     vm_defaults: VmDefaultsTable,
 }
 
@@ -64,6 +67,8 @@ pub struct Config {
     pub idle_exit: Duration,
     /// How long a guest may take until its agent answers.
     pub start_limit: Duration,
+    /// Where the zone `vm.` is served; port 0 is a free one.
+    pub dns_address: SocketAddr,
     /// Values for what a request leaves open.
     pub vm_defaults: Configured,
 }
@@ -107,6 +112,12 @@ impl Config {
                 return Err(format!("{} is not an absolute path", path.display()));
             }
         }
+        let dns_address = file.dns_address.unwrap_or(DEFAULT_ADDRESS);
+        if dns_address.ip().is_unspecified() {
+            return Err(format!(
+                "dns_address {dns_address}: name one address of the host"
+            ));
+        }
         let table = &file.vm_defaults;
         Ok(Self {
             log_level: file.log_level.unwrap_or_else(|| "info".into()),
@@ -121,6 +132,7 @@ impl Config {
             start_limit: file
                 .start_limit_seconds
                 .map_or(START_LIMIT, Duration::from_secs),
+            dns_address,
             vm_defaults: Configured {
                 vcpu: table
                     .vcpu
@@ -167,6 +179,7 @@ mod tests {
         assert_eq!(config.default_image.0.as_str(), "debian");
         assert!(!config.default_image.1);
         assert_eq!(config.idle_exit, IDLE_EXIT);
+        assert_eq!(config.dns_address.to_string(), "127.0.0.1:42069");
     }
 
     #[test]
@@ -174,12 +187,14 @@ mod tests {
         let config = Config::parse(
             "log_level = 'debug'\ndefault_image = 'mine'\nqemu = '/opt/qemu'\nagent = '/opt/agent'\n\
              default_kernel = 'k'\naccelerator = 'tcg'\nidle_exit_seconds = 5\nstart_limit_seconds = 9\n\
+             dns_address = '[::1]:53'\n\
              [vm_defaults]\nvcpu = 2\nmemory = '2GiB'\ndisk_size = '10G'\nsystem_disk_size = '1G'\n",
         )
         .expect("valid");
         assert_eq!(config.default_image, ("mine".parse().expect("name"), true));
         assert_eq!(config.accelerator, AcceleratorChoice::Tcg);
         assert_eq!(config.start_limit, Duration::from_secs(9));
+        assert_eq!(config.dns_address.to_string(), "[::1]:53");
         assert_eq!(config.vm_defaults.memory.map(MemorySize::mib), Some(2048));
         assert_eq!(config.vm_defaults.vcpu.map(VcpuCount::get), Some(2));
     }
@@ -193,6 +208,8 @@ mod tests {
             ("[vm_defaults]\nmemory = 'lots'", "vm_defaults.memory"),
             ("default_image = '../x'", "'/'"),
             ("accelerator = 'hvf'", "hvf"),
+            ("dns_address = 'localhost:53'", "dns_address"),
+            ("dns_address = '0.0.0.0:53'", "one address"),
             ("= 1", "line 1"),
         ] {
             let error = Config::parse(text).expect_err(text);
