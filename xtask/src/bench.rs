@@ -19,6 +19,7 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
   exec     commands in a running guest: the smallest, and bytes in and out
   ps       the list of 50 recorded machines
   daemon   the daemon's memory, idle and with 10 guests
+  network  the name server beside dnsmasq
 
 Without a name: all of them.
 
@@ -27,7 +28,7 @@ Without a name: all of them.
 ";
 
 /// What `banger-bench` knows.
-const NAMES: [&str; 4] = ["start", "exec", "ps", "daemon"];
+const NAMES: [&str; 5] = ["start", "exec", "ps", "daemon", "network"];
 /// The most samples that it takes.
 const MOST: u32 = 10_000;
 

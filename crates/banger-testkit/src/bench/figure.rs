@@ -13,6 +13,14 @@ pub enum Unit {
     Rate,
     /// MiB: less is better.
     Mebibytes,
+    /// So many a second: more is better.
+    PerSecond,
+}
+
+impl Unit {
+    const fn more_is_better(self) -> bool {
+        matches!(self, Self::Rate | Self::PerSecond)
+    }
 }
 
 impl fmt::Display for Unit {
@@ -21,6 +29,7 @@ impl fmt::Display for Unit {
             Self::Milliseconds => "ms",
             Self::Rate => "MiB/s",
             Self::Mebibytes => "MiB",
+            Self::PerSecond => "/s",
         })
     }
 }
@@ -47,14 +56,15 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// A time or a size, with the bare mechanism's where there is one.
+    /// A time, a size, or so many a second, with the bare mechanism's where there is one. The p99 is
+    /// what 99 % of the runs reach: where more is better, the first percentile.
     #[must_use]
     pub fn new(name: &'static str, unit: Unit, ours: &Samples, bare: Option<&Samples>) -> Self {
         Self {
             name,
             count: ours.count(),
             p50: ours.median(),
-            p99: ours.percentile(99),
+            p99: ours.percentile(if unit.more_is_better() { 1 } else { 99 }),
             unit,
             bare: bare.map(Samples::median),
             goal: Goal::default(),
@@ -90,7 +100,7 @@ impl Figure {
     /// The goal in words; `None` for a figure that only explains another.
     #[must_use]
     pub fn goal(&self) -> Option<String> {
-        let sign = if self.unit == Unit::Rate {
+        let sign = if self.unit.more_is_better() {
             '≥'
         } else {
             '≤'
@@ -106,9 +116,12 @@ impl Figure {
     /// nothing.
     #[must_use]
     pub fn holds(&self) -> Option<bool> {
-        let within = |value: f64, bound: f64| match self.unit {
-            Unit::Rate => value >= bound,
-            Unit::Milliseconds | Unit::Mebibytes => value <= bound,
+        let within = |value: f64, bound: f64| {
+            if self.unit.more_is_better() {
+                value >= bound
+            } else {
+                value <= bound
+            }
         };
         let ratio = self
             .goal
@@ -231,6 +244,17 @@ mod tests {
         assert_eq!(with.goal().as_deref(), Some("≥ 0.5 ×"));
         assert_eq!(with.holds(), Some(true));
         assert_eq!(with.with_goal(Some(0.7), None).holds(), Some(false));
+    }
+
+    #[test]
+    fn of_so_many_a_second_more_is_better_and_the_tail_is_the_least() {
+        let (ours, bare) = (samples(&[100.0, 300.0, 200.0]), samples(&[160.0]));
+        let figure = Figure::new("dns.rate", Unit::PerSecond, &ours, Some(&bare));
+        assert_eq!((figure.p50, figure.p99), (200.0, 100.0));
+        let with = figure.with_goal(Some(1.25), None);
+        assert_eq!(with.goal().as_deref(), Some("≥ 1.25 ×"));
+        assert_eq!(with.holds(), Some(true));
+        assert_eq!(with.with_goal(Some(1.3), None).holds(), Some(false));
     }
 
     #[test]

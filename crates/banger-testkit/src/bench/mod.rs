@@ -3,7 +3,7 @@
 //! ```text
 //! request ─▶ start ──▶ bare (a QEMU of our own) ─▶ port (the agent's protocol, blocking)
 //!            exec  ─┘   └─ raw (a second port, no protocol)
-//!            ps, daemon        all ─▶ statistics ─▶ figure ─▶ table or JSON
+//!            ps, daemon, network   all ─▶ statistics ─▶ figure ─▶ table or JSON
 //! ```
 //!
 //! Each part has a [`World`](crate::World) of its own; with it go all processes and files. Slow results
@@ -17,6 +17,7 @@ pub mod error;
 pub mod exec;
 pub mod figure;
 pub mod interrupt;
+pub mod network;
 pub mod port;
 pub mod process;
 pub mod ps;
@@ -40,6 +41,11 @@ pub fn main(arguments: &[String]) -> ExitCode {
         && verb == ps::GET_VERB
     {
         return outcome(ps::get(socket.as_ref(), path));
+    }
+    if let [verb] = arguments
+        && verb == network::name_server::SERVE_VERB
+    {
+        return outcome(network::name_server::serve());
     }
     match Request::parse(arguments) {
         Ok(request) => outcome(measure(&request)),
@@ -69,6 +75,7 @@ fn measure(request: &Request) -> Result<(), Error> {
             Part::Exec => exec::measure(request.count)?,
             Part::Ps => ps::measure(request.count)?,
             Part::Daemon => daemon::measure(request.count)?,
+            Part::Network => network::measure(request.count)?,
         });
     }
     let text = if request.json {

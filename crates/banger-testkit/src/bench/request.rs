@@ -16,11 +16,19 @@ pub enum Part {
     Ps,
     /// The daemon's memory.
     Daemon,
+    /// The host's network.
+    Network,
 }
 
 impl Part {
     /// All parts in the order in which they run.
-    pub const ALL: [Self; 4] = [Self::Start, Self::Exec, Self::Ps, Self::Daemon];
+    pub const ALL: [Self; 5] = [
+        Self::Start,
+        Self::Exec,
+        Self::Ps,
+        Self::Daemon,
+        Self::Network,
+    ];
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -28,6 +36,7 @@ impl Part {
             "exec" => Self::Exec,
             "ps" => Self::Ps,
             "daemon" => Self::Daemon,
+            "network" => Self::Network,
             _ => return None,
         })
     }
@@ -101,7 +110,10 @@ mod tests {
         let request = parse("exec --json start exec -n 5").expect("fine");
         assert_eq!(request.parts, [Part::Start, Part::Exec]);
         assert_eq!((request.json, request.count), (true, 5));
-        for (name, part) in ["start", "exec", "ps", "daemon"].iter().zip(Part::ALL) {
+        for (name, part) in ["start", "exec", "ps", "daemon", "network"]
+            .iter()
+            .zip(Part::ALL)
+        {
             assert_eq!(parse(name).expect("fine").parts, [part]);
         }
     }
