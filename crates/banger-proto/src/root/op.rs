@@ -14,6 +14,19 @@ pub struct OpId(String);
 #[error("an operation's id is op- and six digits or lower-case letters")]
 pub struct BadOp;
 
+impl OpId {
+    /// An id of random bytes, which the caller supplies.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 6]) -> Self {
+        const LETTERS: [char; 32] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'g',
+            'h', 'i', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x',
+        ];
+        let letter = |byte: u8| LETTERS.get(usize::from(byte % 32)).copied().unwrap_or('0');
+        Self("op-".chars().chain(bytes.map(letter)).collect())
+    }
+}
+
 impl FromStr for OpId {
     type Err = BadOp;
 

@@ -203,3 +203,11 @@ fn what_is_too_long_is_neither_sent_nor_read() {
         Err(BadFrame::TooLong { .. })
     ));
 }
+
+#[test]
+fn an_operation_of_random_bytes_has_the_form_of_one() {
+    for byte in 0..=u8::MAX {
+        let op = OpId::from_random([byte; 6]);
+        assert_eq!(op.to_string().parse(), Ok(op));
+    }
+}

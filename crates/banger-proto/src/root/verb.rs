@@ -127,6 +127,9 @@ pub struct BadMtu {
 }
 
 impl Mtu {
+    /// The least that IPv6 allows.
+    pub const LEAST: Self = Self(1280);
+
     /// The number.
     #[must_use]
     pub const fn get(self) -> u16 {
