@@ -17,24 +17,27 @@ pub enum HostObject {
     WorkDisk,
     /// The directory for sockets among the runtime files.
     RuntimeDirectory,
+    /// The guest's place on the host's network: a TAP, and what the rules say of it.
+    Network,
     /// The VMM process, with its sockets.
     Vmm,
 }
 
 impl HostObject {
     /// In the order in which they are made; each may need those before it.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::StateDirectory,
         Self::SystemDisk,
         Self::WorkDisk,
         Self::RuntimeDirectory,
+        Self::Network,
         Self::Vmm,
     ];
 
     /// Whether it exists only while the sandbox runs.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::RuntimeDirectory | Self::Vmm)
+        matches!(self, Self::RuntimeDirectory | Self::Network | Self::Vmm)
     }
 }
 
@@ -108,14 +111,14 @@ impl Step {
 }
 
 /// Plans the way from what exists to the goal: removals first, last made first; then what is
-/// missing, in order. Sockets of a VMM that is gone are stale, so a runtime directory without its
-/// VMM is removed before it is made again.
+/// missing, in order. Sockets and network of a VMM that is gone are stale: without it they are removed
+/// before they are made again.
 #[must_use]
 pub fn plan(goal: Goal, survey: &Survey) -> Vec<Step> {
     let keep = |object: HostObject| match goal {
         Goal::Absent => false,
         Goal::Present => !object.is_transient(),
-        Goal::Running => object != HostObject::RuntimeDirectory || survey.has(HostObject::Vmm),
+        Goal::Running => !object.is_transient() || survey.has(HostObject::Vmm),
     };
     let wanted = |object: &HostObject| match goal {
         Goal::Absent => false,
@@ -160,15 +163,17 @@ mod tests {
     }
 
     #[test]
-    fn sockets_of_a_dead_vmm_are_replaced() {
+    fn sockets_and_network_of_a_dead_vmm_are_replaced() {
         let mut survey: Survey = HostObject::ALL.into_iter().collect();
         survey.gone(HostObject::Vmm);
-        let runtime = HostObject::RuntimeDirectory;
+        let (runtime, network) = (HostObject::RuntimeDirectory, HostObject::Network);
         assert_eq!(
             plan(Goal::Running, &survey),
             [
+                Step::Remove(network),
                 Step::Remove(runtime),
                 Step::Make(runtime),
+                Step::Make(network),
                 Step::Make(HostObject::Vmm)
             ]
         );

@@ -1,7 +1,8 @@
 //! The spec: what was asked for, complete and valid, each value with its source.
 
-use crate::{ArtifactName, DiskSize, MemorySize, VcpuCount};
+use crate::{ArtifactName, DiskSize, MemorySize, SandboxId, SandboxName, VcpuCount};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Where a value of a spec came from. Shown by `vm show` and `doctor`.
@@ -69,6 +70,18 @@ pub enum Wait {
     Init,
 }
 
+/// How a guest is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// By a network inside of the VMM's process, which needs no rights on the host.
+    User,
+    /// By a TAP on banger's bridge: the guest has an address and a name of its own.
+    Bridge,
+    /// Not at all.
+    None,
+}
+
 macro_rules! lower_case_words {
     ($name:ident { $($variant:ident = $word:literal),+ }) => {
         impl fmt::Display for $name {
@@ -88,6 +101,7 @@ macro_rules! lower_case_words {
     };
 }
 lower_case_words!(Init { Auto = "auto", Systemd = "systemd", None = "none" });
+lower_case_words!(NetworkMode { User = "user", Bridge = "bridge", None = "none" });
 lower_case_words!(Wait { Agent = "agent", Init = "init" });
 
 /// What a sandbox was asked to be.
@@ -105,8 +119,14 @@ pub struct Spec {
     pub work_disk: Sourced<DiskSize>,
     /// Nominal size of the system disk, laid over the image.
     pub system_disk: Sourced<DiskSize>,
+    /// How the guest is connected.
+    pub network: Sourced<NetworkMode>,
     /// Whether the guest may reach the outside.
     pub nat: bool,
+    /// The shared networks that it belongs to; guests of one may talk to each other.
+    pub networks: BTreeSet<SandboxName>,
+    /// The sandboxes that it may talk to, and they to it.
+    pub links: BTreeSet<SandboxId>,
     /// What becomes PID 1.
     pub init: Init,
     /// The sandbox is deleted when the command or session that it was made for ends.
@@ -121,6 +141,9 @@ mod tests {
     fn words_read_back_and_others_are_refused_with_the_choices() {
         for init in [Init::Auto, Init::Systemd, Init::None] {
             assert_eq!(init.to_string().parse(), Ok(init));
+        }
+        for mode in [NetworkMode::User, NetworkMode::Bridge, NetworkMode::None] {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
         }
         for wait in [Wait::Agent, Wait::Init] {
             assert_eq!(wait.to_string().parse(), Ok(wait));

@@ -123,6 +123,7 @@ impl World {
                 }
             }
         }
+        world.configure("");
         world
     }
 
@@ -165,11 +166,17 @@ impl World {
         self.path("run").join("banger/bangerd.sock")
     }
 
-    /// Writes the owner's configuration file.
+    /// Writes the owner's configuration file. Guests are connected in user mode unless it says
+    /// otherwise: the bridge would be the host's own.
     pub fn configure(&self, toml: &str) {
         let directory = self.path("config").join("banger");
         fixtures::private_directory(&directory);
-        std::fs::write(directory.join("config.toml"), toml).expect("written");
+        let network = match toml.contains("network =") {
+            true => "",
+            false => "network = \"user\"\n",
+        };
+        let text = format!("{network}{toml}");
+        std::fs::write(directory.join("config.toml"), text).expect("written");
     }
 
     /// Tells the simulated QEMU how to behave from now on; see [`crate::simulated_qemu`].

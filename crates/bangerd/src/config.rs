@@ -1,12 +1,14 @@
 //! The owner's configuration file: `config.toml`. Every key is optional; an unknown one is refused,
 //! so that a typing mistake never passes for a setting.
 
-use crate::host_network::dns::DEFAULT_ADDRESS;
+use crate::host_network::dns;
 use banger_model::defaults::Configured;
+use banger_model::host_names::BridgeName;
+use banger_model::spec::NetworkMode;
 use banger_model::{ArtifactName, DiskSize, MemorySize, VcpuCount};
 use banger_proto::fault::{Fault, FaultCode};
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +37,13 @@ struct File {
     accelerator: AcceleratorChoice,
     idle_exit_seconds: Option<u64>,
     start_limit_seconds: Option<u64>,
+    network: Option<NetworkMode>,
+    bridge_name: Option<BridgeName>,
+    bridge_ip: Option<Ipv4Addr>,
+    cidr: Option<u8>,
+    tap_pool_size: Option<usize>,
+    default_dns: Option<Vec<IpAddr>>,
+    root_helper: Option<PathBuf>,
     dns_address: Option<SocketAddr>,
     vm_defaults: VmDefaultsTable,
 }
@@ -67,10 +76,62 @@ pub struct Config {
     pub idle_exit: Duration,
     /// How long a guest may take until its agent answers.
     pub start_limit: Duration,
-    /// Where the zone `vm.` is served; port 0 is a free one.
-    pub dns_address: SocketAddr,
+    /// How a guest is connected whose request does not say.
+    pub network: Option<NetworkMode>,
+    /// The bridge and what belongs to it.
+    pub bridge: BridgeConfig,
     /// Values for what a request leaves open.
     pub vm_defaults: Configured,
+}
+
+/// The host's side of bridged networking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgeConfig {
+    /// The bridge's name.
+    pub name: BridgeName,
+    /// The bridge's address and prefix length; the first that is free where absent.
+    pub subnet: Option<(Ipv4Addr, u8)>,
+    /// How many TAPs wait ready.
+    pub tap_pool_size: usize,
+    /// Name servers of guests for everything but `vm`; the host's own where absent.
+    pub default_dns: Option<Vec<IpAddr>>,
+    /// The root helper's program, when it is not beside the daemon.
+    pub root_helper: Option<PathBuf>,
+    /// Where names of guests are served.
+    pub dns_address: SocketAddr,
+}
+
+/// TAPs that wait ready: a few starts at once, for 0.3 ms of the kernel's time each.
+const TAP_POOL_SIZE: usize = 4;
+/// More would only fill the bridge, which has 1,024 ports.
+const TAP_POOL_MOST: usize = 256;
+
+fn bridge(file: &File) -> Result<BridgeConfig, String> {
+    let subnet = match (file.bridge_ip, file.cidr) {
+        (Some(address), prefix) => Some((address, prefix.unwrap_or(24))),
+        (None, None) => None,
+        (None, Some(_)) => return Err("cidr: it needs bridge_ip".into()),
+    };
+    let tap_pool_size = file.tap_pool_size.unwrap_or(TAP_POOL_SIZE);
+    if tap_pool_size > TAP_POOL_MOST {
+        return Err(format!(
+            "tap_pool_size: {tap_pool_size} is more than {TAP_POOL_MOST}"
+        ));
+    }
+    let dns_address = file.dns_address.unwrap_or(dns::DEFAULT_ADDRESS);
+    if dns_address.ip().is_unspecified() {
+        return Err(format!(
+            "dns_address {dns_address}: name one address of the host"
+        ));
+    }
+    Ok(BridgeConfig {
+        name: file.bridge_name.clone().unwrap_or_default(),
+        subnet,
+        tap_pool_size,
+        default_dns: file.default_dns.clone(),
+        root_helper: file.root_helper.clone(),
+        dns_address,
+    })
 }
 
 /// The name of the image and of the kernel that banger makes itself.
@@ -107,18 +168,16 @@ impl Config {
                 .map(|name| (name, false))
                 .map_err(|e| format!("{e}")),
         };
-        for path in [&file.qemu, &file.agent].into_iter().flatten() {
+        for path in [&file.qemu, &file.agent, &file.root_helper]
+            .into_iter()
+            .flatten()
+        {
             if !path.is_absolute() {
                 return Err(format!("{} is not an absolute path", path.display()));
             }
         }
-        let dns_address = file.dns_address.unwrap_or(DEFAULT_ADDRESS);
-        if dns_address.ip().is_unspecified() {
-            return Err(format!(
-                "dns_address {dns_address}: name one address of the host"
-            ));
-        }
         let table = &file.vm_defaults;
+        let bridge = bridge(&file)?;
         Ok(Self {
             log_level: file.log_level.unwrap_or_else(|| "info".into()),
             default_image: named(file.default_image, BUILTIN_IMAGE)?,
@@ -132,7 +191,8 @@ impl Config {
             start_limit: file
                 .start_limit_seconds
                 .map_or(START_LIMIT, Duration::from_secs),
-            dns_address,
+            network: file.network,
+            bridge,
             vm_defaults: Configured {
                 vcpu: table
                     .vcpu
@@ -179,7 +239,7 @@ mod tests {
         assert_eq!(config.default_image.0.as_str(), "debian");
         assert!(!config.default_image.1);
         assert_eq!(config.idle_exit, IDLE_EXIT);
-        assert_eq!(config.dns_address.to_string(), "127.0.0.1:42069");
+        assert_eq!(config.bridge.dns_address.to_string(), "127.0.0.1:42069");
     }
 
     #[test]
@@ -187,14 +247,24 @@ mod tests {
         let config = Config::parse(
             "log_level = 'debug'\ndefault_image = 'mine'\nqemu = '/opt/qemu'\nagent = '/opt/agent'\n\
              default_kernel = 'k'\naccelerator = 'tcg'\nidle_exit_seconds = 5\nstart_limit_seconds = 9\n\
-             dns_address = '[::1]:53'\n\
+             network = 'none'\nbridge_name = 'br-fc-x'\nbridge_ip = '10.9.0.1'\ncidr = 20\ntap_pool_size = 0\n\
+             default_dns = ['9.9.9.9']\nroot_helper = '/opt/root'\ndns_address = '127.0.0.1:0'\n\
              [vm_defaults]\nvcpu = 2\nmemory = '2GiB'\ndisk_size = '10G'\nsystem_disk_size = '1G'\n",
         )
         .expect("valid");
         assert_eq!(config.default_image, ("mine".parse().expect("name"), true));
         assert_eq!(config.accelerator, AcceleratorChoice::Tcg);
         assert_eq!(config.start_limit, Duration::from_secs(9));
-        assert_eq!(config.dns_address.to_string(), "[::1]:53");
+        assert_eq!(config.network, Some(NetworkMode::None));
+        let bridge = BridgeConfig {
+            name: "br-fc-x".parse().expect("a name"),
+            subnet: Some((Ipv4Addr::new(10, 9, 0, 1), 20)),
+            tap_pool_size: 0,
+            default_dns: Some(vec![Ipv4Addr::new(9, 9, 9, 9).into()]),
+            root_helper: Some("/opt/root".into()),
+            dns_address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0),
+        };
+        assert_eq!(config.bridge, bridge);
         assert_eq!(config.vm_defaults.memory.map(MemorySize::mib), Some(2048));
         assert_eq!(config.vm_defaults.vcpu.map(VcpuCount::get), Some(2));
     }
@@ -210,6 +280,11 @@ mod tests {
             ("accelerator = 'hvf'", "hvf"),
             ("dns_address = 'localhost:53'", "dns_address"),
             ("dns_address = '0.0.0.0:53'", "one address"),
+            ("bridge_name = 'eth0'", "br-fc"),
+            ("cidr = 24", "bridge_ip"),
+            ("tap_pool_size = 1000", "256"),
+            ("root_helper = 'x'", "absolute"),
+            ("network = 'host'", "host"),
             ("= 1", "line 1"),
         ] {
             let error = Config::parse(text).expect_err(text);

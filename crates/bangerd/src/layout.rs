@@ -82,6 +82,16 @@ impl Layout {
     pub fn socket(&self) -> PathBuf {
         self.runtime.join("bangerd.sock")
     }
+    /// The root helper's socket, in standalone mode as root.
+    #[must_use]
+    pub fn root_socket(&self) -> PathBuf {
+        self.runtime.join("banger-root.sock")
+    }
+    /// What the root helper printed.
+    #[must_use]
+    pub fn root_log(&self) -> PathBuf {
+        self.state.join("banger-root.log")
+    }
     /// Held locked by the one daemon that serves this layout; contains its pid.
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {

@@ -1,6 +1,8 @@
 //! What is remembered of a sandbox.
 
 use crate::vmm::process::ProcessIdentity;
+use banger_model::host_names::TapSlot;
+use banger_model::subnet::HostPart;
 use banger_model::{SandboxId, SandboxName, SandboxState, Spec};
 use std::time::Duration;
 
@@ -21,6 +23,17 @@ pub struct Record {
     pub spec: Spec,
     /// The present or last run.
     pub run: Option<Run>,
+    /// Its place on the bridge, if that is how it is connected.
+    pub network: Option<OnBridge>,
+}
+
+/// A place on the bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnBridge {
+    /// Its address in the subnet: its own for as long as it exists.
+    pub host_part: HostPart,
+    /// Its TAP while it runs; recorded before the guest has it.
+    pub slot: Option<TapSlot>,
 }
 
 /// One run: from a start to the end of its VMM.

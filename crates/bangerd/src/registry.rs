@@ -3,6 +3,7 @@
 
 use crate::sandbox::Sandbox;
 use banger_model::reference::{self, Unresolved};
+use banger_model::subnet::{HostPart, Subnet, lowest_free};
 use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
 use std::collections::HashMap;
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 struct Entry {
     name: SandboxName,
+    /// Its address on the bridge.
+    host_part: Option<HostPart>,
     /// Absent while its name is only reserved.
     sandbox: Option<Arc<Sandbox>>,
 }
@@ -22,6 +25,8 @@ pub struct Reservation {
     pub id: SandboxId,
     /// The name.
     pub name: SandboxName,
+    /// Its address on the bridge, if it is to have one.
+    pub host_part: Option<HostPart>,
     registry: Arc<Registry>,
 }
 
@@ -46,16 +51,21 @@ impl Registry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves an id and a name: the given one, or the first that `invent` gives and nobody has.
+    /// Reserves an id, a name: the given one, or the first that `invent` gives and nobody has; and in
+    /// the subnet, if there is one, the lowest address that nobody has.
     ///
     /// # Errors
-    /// `Conflict` when the given name is taken.
+    /// `Conflict` when the given name is taken, `Refused` when all addresses are.
     pub fn reserve(
         &self,
         name: Option<&SandboxName>,
+        subnet: Option<&Subnet>,
         mut random: impl FnMut() -> ([u8; 16], u32),
-    ) -> Result<(SandboxId, SandboxName), Fault> {
+    ) -> Result<(SandboxId, SandboxName, Option<HostPart>), Fault> {
         let mut all = self.lock();
+        let host_part = subnet
+            .map(|subnet| free_address(&all, subnet))
+            .transpose()?;
         let taken =
             |all: &HashMap<_, Entry>, name: &SandboxName| all.values().any(|e| e.name == *name);
         if let Some(name) = name.filter(|name| taken(&all, name)) {
@@ -80,10 +90,11 @@ impl Registry {
                 id,
                 Entry {
                     name: name.clone(),
+                    host_part,
                     sandbox: None,
                 },
             );
-            return Ok((id, name));
+            return Ok((id, name, host_part));
         }
     }
 
@@ -94,22 +105,26 @@ impl Registry {
     pub fn hold(
         self: &Arc<Self>,
         name: Option<&SandboxName>,
+        subnet: Option<&Subnet>,
         random: impl FnMut() -> ([u8; 16], u32),
     ) -> Result<Reservation, Fault> {
-        let (id, name) = self.reserve(name, random)?;
+        let (id, name, host_part) = self.reserve(name, subnet, random)?;
         Ok(Reservation {
             id,
             name,
+            host_part,
             registry: Arc::clone(self),
         })
     }
 
     /// A reserved or recorded sandbox has its driver.
-    pub fn insert(&self, name: SandboxName, sandbox: Arc<Sandbox>) {
+    pub fn insert(&self, sandbox: Arc<Sandbox>) {
+        let record = sandbox.record();
         self.lock().insert(
             sandbox.id,
             Entry {
-                name,
+                name: record.name,
+                host_part: record.network.map(|place| place.host_part),
                 sandbox: Some(sandbox),
             },
         );
@@ -161,6 +176,15 @@ impl Registry {
     }
 }
 
+fn free_address(all: &HashMap<SandboxId, Entry>, subnet: &Subnet) -> Result<HostPart, Fault> {
+    let used = all.values().filter_map(|entry| entry.host_part).collect();
+    lowest_free(subnet, &used).ok_or_else(|| {
+        let message = format!("all {} addresses of {subnet} are taken", subnet.guests());
+        Fault::new(FaultCode::Refused, message)
+            .with_remedy("delete sandboxes that are not needed: `banger vm list`")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,13 +202,15 @@ mod tests {
         let registry = Registry::default();
         let mut random = counting();
         let web: SandboxName = "web".parse().expect("a name");
-        let (id, _) = registry.reserve(Some(&web), &mut random).expect("free");
+        let (id, ..) = registry
+            .reserve(Some(&web), None, &mut random)
+            .expect("free");
         let fault = registry
-            .reserve(Some(&web), &mut random)
+            .reserve(Some(&web), None, &mut random)
             .expect_err("taken");
         assert_eq!(fault.code, FaultCode::Conflict);
         registry.remove(id);
-        assert!(registry.reserve(Some(&web), &mut random).is_ok());
+        assert!(registry.reserve(Some(&web), None, &mut random).is_ok());
     }
 
     #[test]
@@ -192,7 +218,7 @@ mod tests {
         let registry = Registry::default();
         let mut random = counting();
         let names: std::collections::BTreeSet<_> = (0..20)
-            .map(|_| registry.reserve(None, &mut random).expect("free").1)
+            .map(|_| registry.reserve(None, None, &mut random).expect("free").1)
             .collect();
         assert_eq!(names.len(), 20);
     }
@@ -201,11 +227,29 @@ mod tests {
     fn a_name_that_is_only_reserved_is_not_found() {
         let registry = Registry::default();
         registry
-            .reserve(Some(&"web".parse().expect("a name")), counting())
+            .reserve(Some(&"web".parse().expect("a name")), None, counting())
             .expect("free");
         assert_eq!(
             registry.find("web").expect_err("not there yet").code,
             FaultCode::NotFound
         );
+    }
+
+    #[test]
+    fn addresses_are_given_in_order_and_the_lowest_that_is_free_comes_next() {
+        let registry = Registry::default();
+        let mut random = counting();
+        let installation = banger_model::host_names::Installation::from_random([1; 8]);
+        let subnet = Subnet::new([10, 0, 0, 0].into(), 29, &installation).expect("a subnet");
+        let mut reserve = || registry.reserve(None, Some(&subnet), &mut random);
+        let parts = [2, 3, 4, 5].map(|_| {
+            let (id, _, part) = reserve().expect("free");
+            (id, part.expect("asked for").get())
+        });
+        assert_eq!(parts.map(|(_, part)| part), [2, 3, 4, 5]);
+        let full = reserve().expect_err("all are taken");
+        assert_eq!(full.code, FaultCode::Refused);
+        registry.remove(parts[1].0);
+        assert_eq!(reserve().expect("free").2.map(HostPart::get), Some(3));
     }
 }

@@ -160,6 +160,7 @@ pub async fn serve(
     tokio::spawn(leave_on_signal(leaving.clone()));
     tokio::spawn(leave_when_idle(api.clone(), idle_exit));
     let rounds = tokio::spawn(api.supervisor.clone().rounds());
+    let services = Arc::clone(&api.supervisor.services);
     let until_told = leaving.clone();
     let serving = axum::serve(OwnersOnly(listener), api::router(api))
         .with_graceful_shutdown(async move { until_told.cancelled().await });
@@ -168,6 +169,7 @@ pub async fn serve(
         () = async { leaving.cancelled().await; tokio::time::sleep(LEAVE_LIMIT).await } => Ok(()),
     };
     rounds.abort();
+    services.host_network.leave().await;
     tracing::info!("leaving");
     outcome
 }

@@ -3,6 +3,7 @@
 
 use crate::accelerators::Accelerators;
 use crate::config::{BUILTIN_IMAGE, BUILTIN_KERNEL, Config};
+use crate::host_network::{Dependencies, Helper, HostNetwork};
 use crate::images::{Image, ImageStore};
 use crate::initramfs;
 use crate::kernels::{Kernel, KernelStore};
@@ -33,6 +34,8 @@ pub struct Services {
     pub kernels: KernelStore,
     /// The sandboxes that there are.
     pub registry: Arc<Registry>,
+    /// The host's network.
+    pub host_network: HostNetwork,
     /// The daemon's own program.
     pub executable: PathBuf,
     vmm: OnceCell<Arc<qemu::Qemu>>,
@@ -82,6 +85,15 @@ impl Services {
     #[must_use]
     pub fn new(layout: Layout, config: Config, store: Store, executable: PathBuf) -> Self {
         Self {
+            host_network: HostNetwork::new(Dependencies {
+                helper: Helper::standalone(
+                    &layout,
+                    config.bridge.root_helper.as_deref(),
+                    &executable,
+                ),
+                config: config.bridge.clone(),
+                store: store.clone(),
+            }),
             images: ImageStore::new(layout.clone()),
             kernels: KernelStore::new(layout.clone()),
             layout,
@@ -263,6 +275,7 @@ impl Services {
 
     /// A sandbox is deleted.
     pub fn forget(&self, id: SandboxId) {
+        self.host_network.detach(id);
         self.registry.remove(id);
     }
 }

@@ -1,19 +1,23 @@
 //! Creating sandboxes, finding those of the daemon before, and what is done from time to time.
 
+mod network;
+
 use crate::host::{self, Room};
+use crate::host_network::Adopted;
 use crate::layout::SandboxPaths;
 use crate::operation::Operations;
 use crate::progress::Progress;
-use crate::record::Record;
+use crate::record::{OnBridge, Record};
 use crate::registry::Reservation;
 use crate::sandbox::{self, Clock, Command, Sandbox};
 use crate::services::Services;
 use crate::vmm::console;
 use banger_model::defaults::{HostSize, vm_defaults};
-use banger_model::spec::{Source, Sourced, Spec, Wait};
+use banger_model::spec::{NetworkMode, Source, Sourced, Spec, Wait};
 use banger_model::{SandboxName, SandboxState, size};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::CreateRequest;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,10 +50,14 @@ impl Supervisor {
         for error in unreadable {
             tracing::error!("{error}");
         }
+        let living = records.iter().filter_map(|record| {
+            let adopted = Adopted::of(record)?;
+            sandbox::vmm_lives(&self.services.layout, record).then_some((record.id, adopted))
+        });
+        self.services.host_network.adopt(living.collect()).await;
         for record in records {
-            let name = record.name.clone();
             let sandbox = sandbox::spawn(Arc::clone(&self.services), record, true);
-            self.services.registry.insert(name, sandbox);
+            self.services.registry.insert(sandbox);
         }
         Ok(())
     }
@@ -61,8 +69,16 @@ impl Supervisor {
     pub fn spec(&self, request: &CreateRequest) -> Result<Spec, Fault> {
         let host = host::size();
         let room = host::room(&self.services.layout.state);
-        let spec = fill_in(request, &self.services.config, host);
+        let mut spec = fill_in(request, &self.services.config, host);
         judge(&spec, host, room)?;
+        spec.network = network::mode(
+            request,
+            self.services.config.network,
+            &self.services.host_network.availability(),
+        )?;
+        spec.links = network::links(request, |reference| {
+            Ok(self.services.registry.find(reference)?.id)
+        })?;
         Ok(spec)
     }
 
@@ -125,11 +141,19 @@ impl Supervisor {
     /// Gives a sandbox that is to be created its id and name.
     ///
     /// # Errors
-    /// `Conflict` when the name is taken.
-    pub fn reserve(&self, name: Option<&SandboxName>) -> Result<Reservation, Fault> {
+    /// `Conflict` when the name is taken; where it is to be on the bridge, whatever that gives.
+    pub async fn reserve(
+        &self,
+        name: Option<&SandboxName>,
+        spec: &Spec,
+    ) -> Result<Reservation, Fault> {
+        let subnet = match spec.network.value {
+            NetworkMode::Bridge => Some(self.services.host_network.subnet().await?),
+            NetworkMode::User | NetworkMode::None => None,
+        };
         // Before anything depends on it: a kernel without randomness gives equal ids.
         host::random::<1>().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
-        self.services.registry.hold(name, || {
+        self.services.registry.hold(name, subnet.as_ref(), || {
             let number: [u8; 4] = host::random().unwrap_or_default();
             (
                 host::random().unwrap_or_default(),
@@ -147,11 +171,14 @@ impl Supervisor {
             created_at: host::now().seconds,
             spec,
             run: None,
+            network: reservation.host_part.map(|host_part| OnBridge {
+                host_part,
+                slot: None,
+            }),
         };
         self.services.store.put(&record).await?;
-        let name = record.name.clone();
         let sandbox = sandbox::spawn(Arc::clone(&self.services), record, false);
-        self.services.registry.insert(name, Arc::clone(&sandbox));
+        self.services.registry.insert(Arc::clone(&sandbox));
         Ok(sandbox)
     }
 
@@ -270,7 +297,11 @@ fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSi
         memory: given(request.memory_mib, defaults.memory),
         work_disk: given(request.disk_mib, defaults.work_disk),
         system_disk: given(request.system_disk_mib, defaults.system_disk),
+        // Judged by whom it may reach, which takes more than this: see `network`.
+        network: Sourced::new(NetworkMode::User, Source::Builtin),
         nat: request.nat,
+        networks: request.networks.iter().cloned().collect(),
+        links: BTreeSet::new(),
         init: request.init,
         ephemeral: request.ephemeral,
     }

@@ -8,6 +8,7 @@
 mod digest;
 mod guest;
 mod json;
+pub mod membership;
 mod rules;
 mod ruleset;
 mod skeleton;

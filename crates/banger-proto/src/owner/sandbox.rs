@@ -1,8 +1,9 @@
 //! Sandboxes: what is asked, and what is shown.
 
-use banger_model::spec::{Init, Source, Wait};
+use banger_model::spec::{Init, NetworkMode, Source, Wait};
 use banger_model::{ArtifactName, DiskSize, MemorySize, SandboxName, SandboxState, VcpuCount};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// `POST /v1/sandboxes`: only what the user said; the daemon fills in the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +31,19 @@ pub struct CreateRequest {
     /// Nominal size of the system disk in MiB.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub system_disk_mib: Option<DiskSize>,
+    /// How the guest is connected: `user`, `bridge` or `none`; by the bridge where that is possible,
+    /// when absent.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub network: Option<NetworkMode>,
     /// Whether the guest may reach the outside.
     pub nat: bool,
+    /// Shared networks that the guest belongs to, each a DNS label; it and others of one may talk to
+    /// each other. Only on the bridge.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub networks: Vec<SandboxName>,
+    /// Sandboxes that it may talk to, and they to it: names, ids or unique prefixes. Only on the
+    /// bridge.
+    pub links: Vec<String>,
     /// What becomes PID 1.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub init: Init,
@@ -99,8 +111,22 @@ pub struct Sandbox {
     pub disk_mib: Sourced<u64>,
     /// Nominal size of the system disk in MiB.
     pub system_disk_mib: Sourced<u64>,
+    /// How it is connected: `user`, `bridge` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Sourced<String>>))]
+    pub network: Option<Sourced<NetworkMode>>,
+    /// Its addresses on the bridge, while it runs there.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub addresses: Vec<IpAddr>,
     /// Whether the guest may reach the outside.
     pub nat: bool,
+    /// Shared networks that it belongs to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub networks: Vec<String>,
+    /// Ids of sandboxes that it may talk to, and they to it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub links: Vec<String>,
     /// What was asked to become PID 1.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub init: Init,

@@ -2,6 +2,7 @@
 
 use crate::complete;
 use crate::exec::{Command, input::Wish};
+use banger_model::spec::NetworkMode;
 use banger_model::{ArtifactName, DiskSize, Init, MemorySize, SandboxName, VcpuCount};
 use banger_proto::owner::sandbox::CreateRequest;
 use clap::Args;
@@ -33,9 +34,19 @@ pub struct Machine {
     /// Size of the system disk over the image; sparse [default: 8GiB]
     #[arg(long, value_name = "SIZE")]
     pub system_disk_size: Option<DiskSize>,
+    /// How it is connected: bridge (an address and a name of its own, needs root), user, none
+    /// [default: bridge where that is possible]
+    #[arg(long, value_name = "MODE")]
+    pub network: Option<NetworkMode>,
     /// Let the guest reach the outside
     #[arg(long)]
     pub nat: bool,
+    /// Let it talk to the others that join the network NAME (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub join: Vec<SandboxName>,
+    /// Let it and that sandbox talk to each other (repeatable)
+    #[arg(long, value_name = "SANDBOX", add = ArgValueCandidates::new(complete::sandboxes))]
+    pub link: Vec<String>,
     /// What becomes PID 1: auto (systemd if the image has it), systemd, none
     #[arg(long, value_name = "INIT")]
     pub init: Option<Init>,
@@ -53,7 +64,10 @@ impl Machine {
             memory_mib: self.memory,
             disk_mib: self.disk_size,
             system_disk_mib: self.system_disk_size,
+            network: self.network,
             nat: self.nat,
+            networks: self.join.clone(),
+            links: self.link.clone(),
             init: self.init.unwrap_or_default(),
             ephemeral: false,
             start: None,

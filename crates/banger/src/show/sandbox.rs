@@ -79,6 +79,19 @@ pub fn details(sandbox: &Sandbox, now: u64) -> Table {
     line("work disk", size(&sandbox.disk_mib));
     line("system disk", size(&sandbox.system_disk_mib));
     line("disk used", show_bytes(sandbox.disk_used));
+    if let Some(network) = &sandbox.network {
+        line("network", sourced(network.value, network.source));
+    }
+    let addresses: Vec<_> = sandbox.addresses.iter().map(ToString::to_string).collect();
+    for (label, words) in [
+        ("addresses", &addresses),
+        ("networks", &sandbox.networks),
+        ("linked with", &sandbox.links),
+    ] {
+        if !words.is_empty() {
+            line(label, words.join(" "));
+        }
+    }
     line(
         "outside access",
         if sandbox.nat { "yes" } else { "no" }.into(),

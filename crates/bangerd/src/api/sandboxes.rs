@@ -25,7 +25,7 @@ pub(super) async fn list(State(api): State<Api>) -> axum::Json<Vec<Sandbox>> {
     let all = services.registry.all();
     let shown = all
         .iter()
-        .map(|sandbox| view::sandbox(&services.layout, sandbox.record()));
+        .map(|sandbox| view::sandbox(services, sandbox.record()));
     axum::Json(shown.collect())
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn list(State(api): State<Api>) -> axum::Json<Vec<Sandbox>> {
 pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> Answer<Sandbox> {
     let services = &api.supervisor.services;
     let record = services.registry.find(&name)?.record();
-    Ok(axum::Json(view::sandbox(&services.layout, record)))
+    Ok(axum::Json(view::sandbox(services, record)))
 }
 
 /// Creates a sandbox, and starts it when `start` is given. A stream of events; leaving it before its
@@ -48,7 +48,7 @@ pub(super) async fn create(
     Json(request): Json<CreateRequest>,
 ) -> Result<Response, Refused> {
     let spec = api.supervisor.spec(&request)?;
-    let reservation = api.supervisor.reserve(request.name.as_ref())?;
+    let reservation = api.supervisor.reserve(request.name.as_ref(), &spec).await?;
     let follower = CancellationToken::new();
     let cancelled = follower.clone();
     let supervisor = api.supervisor.clone();
@@ -58,7 +58,7 @@ pub(super) async fn create(
         tokio::select! {
             created = supervisor.create(reservation, spec, request.start, &progress) => {
                 let record = created?.record();
-                value(&view::sandbox(&supervisor.services.layout, record))
+                value(&view::sandbox(&supervisor.services, record))
             }
             () = cancelled.cancelled() => Err(cancelled_by_its_client()),
         }
@@ -89,7 +89,7 @@ fn operate(
             .begin(Some(sandbox.id), move |op, progress| async move {
                 tracing::info!(%op, sandbox = %sandbox.record().name, "{words}");
                 let record = sandbox.request(|reply| make(progress, reply)).await?;
-                value(&view::sandbox(&services.layout, record))
+                value(&view::sandbox(&services, record))
             });
     Ok(follow(operation, ()))
 }

@@ -1,8 +1,9 @@
 //! Inner types as they are shown.
 
 use crate::host;
-use crate::layout::{Layout, SandboxPaths};
+use crate::layout::SandboxPaths;
 use crate::record::{Record, Run, Times};
+use crate::services::Services;
 use banger_model::spec::Sourced;
 use banger_proto::owner::sandbox as owner;
 use std::time::Duration;
@@ -28,8 +29,12 @@ fn times(times: Times) -> owner::StartTimes {
 }
 
 /// A sandbox as it is shown.
-pub(super) fn sandbox(layout: &Layout, record: Record) -> owner::Sandbox {
-    let paths = SandboxPaths::of(layout, record.id);
+pub(super) fn sandbox(services: &Services, record: Record) -> owner::Sandbox {
+    let paths = SandboxPaths::of(&services.layout, record.id);
+    let place = services.host_network.attachment(record.id);
+    let addresses = place
+        .map(|place| place.config.addresses)
+        .unwrap_or_default();
     let alive = record.state.may_have_vmm();
     let run = |run: Run| owner::Run {
         pid: alive.then_some(run.process.pid),
@@ -50,7 +55,16 @@ pub(super) fn sandbox(layout: &Layout, record: Record) -> owner::Sandbox {
         memory_mib: shown(record.spec.memory),
         disk_mib: shown(record.spec.work_disk),
         system_disk_mib: shown(record.spec.system_disk),
+        network: Some(shown(record.spec.network)),
+        addresses: addresses.into_iter().map(|(address, _)| address).collect(),
         nat: record.spec.nat,
+        networks: record
+            .spec
+            .networks
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        links: record.spec.links.iter().map(ToString::to_string).collect(),
         init: record.spec.init,
         ephemeral: record.spec.ephemeral,
         created_at: record.created_at,

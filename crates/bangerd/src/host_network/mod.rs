@@ -1,4 +1,212 @@
 //! The daemon's side of the host's network.
+//!
+//! ```text
+//! drivers ──attach, settled, detach──▶ HostNetwork ──▶ TapPool   TAPs, ready before they are wanted
+//!                                        │        ├──▶ Rules     who may talk to whom, newest state wins
+//!                                        │        └──▶ names     who is called what
+//!                                        └─ Ready: the bridge, made when the first guest needs it
+//!                                              all of it through one trait, Host ──▶ root helper
+//! ```
+//!
+//! Nothing here knows how a sandbox is started, and nothing outside of here knows of bridges.
 
+mod adopt;
+mod choice;
 pub mod dns;
+#[cfg(test)]
+mod fixtures;
+mod helper_process;
+pub mod host;
+mod names;
+mod place;
+mod ready;
+mod resolvers;
+pub mod root_client;
+mod rules;
+mod tap_pool;
 pub mod wait;
+
+pub use adopt::Adopted;
+pub use helper_process::Helper;
+pub use place::{Attachment, Wish};
+
+use crate::config::BridgeConfig;
+use crate::store::Store;
+use banger_model::SandboxId;
+use banger_model::subnet::Subnet;
+use banger_proto::fault::{Fault, FaultCode};
+use host::Host;
+use ready::Ready;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Everything that the room needs.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// What the owner has configured.
+    pub config: BridgeConfig,
+    /// Where the installation's id and the subnet are remembered.
+    pub store: Store,
+    /// Who does what needs root, or why there is nobody.
+    pub helper: Helper,
+}
+
+/// The host's network. Made without touching anything; the bridge comes with the first guest on it.
+#[derive(Debug)]
+pub struct HostNetwork {
+    config: BridgeConfig,
+    store: Store,
+    helper: Helper,
+    /// One preparation at a time.
+    preparing: tokio::sync::Mutex<()>,
+    ready: Mutex<Option<Arc<Ready>>>,
+    /// Guests of a daemon before, which have their places already.
+    adopted: Mutex<BTreeMap<SandboxId, Adopted>>,
+}
+
+impl HostNetwork {
+    /// The room, from its dependencies.
+    #[must_use]
+    pub fn new(dependencies: Dependencies) -> Self {
+        let Dependencies {
+            config,
+            store,
+            helper,
+        } = dependencies;
+        Self {
+            config,
+            store,
+            helper,
+            preparing: tokio::sync::Mutex::default(),
+            ready: Mutex::default(),
+            adopted: Mutex::default(),
+        }
+    }
+
+    /// Whether guests can be on the bridge, as far as that can be told without doing anything.
+    ///
+    /// # Errors
+    /// Why not, with what would help.
+    pub fn availability(&self) -> Result<(), Fault> {
+        self.helper.availability()
+    }
+
+    /// The bridge's subnet; makes the bridge if it is not there.
+    ///
+    /// # Errors
+    /// When the helper is not there, or the host has no room for the bridge.
+    pub async fn subnet(&self) -> Result<Subnet, Fault> {
+        Ok(self.prepare().await?.subnet())
+    }
+
+    fn current(&self) -> Option<Arc<Ready>> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.clone()
+    }
+
+    fn put(&self, ready: Option<Arc<Ready>>) {
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = ready;
+    }
+
+    /// The bridge as it is ready, made first if it is not; one that vanished is made again.
+    async fn prepare(&self) -> Result<Arc<Ready>, Fault> {
+        if let Some(ready) = self.current().filter(|ready| ready.bridge_is_there()) {
+            return Ok(ready);
+        }
+        let _one = self.preparing.lock().await;
+        match self.current() {
+            Some(ready) if ready.bridge_is_there() => Ok(ready),
+            Some(ready) => {
+                ready.make_again().await?;
+                Ok(ready)
+            }
+            None => {
+                let adopted = self
+                    .adopted
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                let ready = Ready::make(&self.config, &self.store, &self.helper, adopted).await?;
+                let ready = Arc::new(ready);
+                self.put(Some(Arc::clone(&ready)));
+                Ok(ready)
+            }
+        }
+    }
+
+    /// Gives a guest its place: a TAP, and what the rules say of it. The rules come to the host
+    /// meanwhile; [`Self::settled`] waits for them.
+    ///
+    /// # Errors
+    /// When there is no place, or nobody who could make one.
+    pub async fn attach(&self, id: SandboxId, wish: Wish) -> Result<Attachment, Fault> {
+        let ready = self.prepare().await?;
+        ready.attach(id, wish).await
+    }
+
+    /// Waits until what [`Self::attach`] or [`Self::change`] began holds.
+    ///
+    /// # Errors
+    /// What the host said.
+    pub async fn settled(&self, id: SandboxId) -> Result<(), Fault> {
+        match self.current() {
+            Some(ready) => ready.settled(id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Changes what a guest that is attached may; nothing for one that is not.
+    ///
+    /// # Errors
+    /// When the host does not take the rules.
+    pub async fn change(&self, id: SandboxId, wish: Wish) -> Result<(), Fault> {
+        match self.current() {
+            Some(ready) => ready.change(id, wish).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a guest's place away; one that has none is fine. Returns at once: the kernel's objects go
+    /// in the background.
+    pub fn detach(&self, id: SandboxId) {
+        self.adopted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+        if let Some(ready) = self.current() {
+            ready.detach(id);
+        }
+    }
+
+    /// The place of a guest that is attached.
+    #[must_use]
+    pub fn attachment(&self, id: SandboxId) -> Option<Attachment> {
+        self.current()?.attachment(id)
+    }
+
+    /// Removes everything from the host, if no guest needs it: the daemon leaves.
+    pub async fn leave(&self) {
+        if let Some(ready) = self.current() {
+            ready.leave().await;
+            self.put(None);
+        }
+    }
+}
+
+/// A fault of the host's network.
+fn cannot(what: &str, error: impl std::fmt::Display) -> Fault {
+    Fault::new(FaultCode::Failed, format!("cannot {what}: {error}"))
+}
+
+/// Asks for one change, as a fault.
+async fn ask(host: &dyn Host, what: &str, verb: banger_proto::root::Verb) -> Result<(), Fault> {
+    host::change(host, verb).await.map_err(|error| {
+        let fault = Fault::from(error);
+        let remedy = fault.remedy.clone();
+        let outer = Fault::new(fault.code, format!("cannot {what}: {fault}"));
+        match remedy {
+            Some(remedy) => outer.with_remedy(remedy),
+            None => outer,
+        }
+    })
+}

@@ -2,8 +2,9 @@
 
 use super::View;
 use super::phases::{self, Started};
-use super::survey::survey;
+use super::survey::{Found, survey};
 use crate::disks;
+use crate::host_network::Wish;
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
 use crate::record::Record;
@@ -53,11 +54,21 @@ impl Work {
         Ok(())
     }
 
+    /// What exists of the sandbox on the host.
+    fn survey(&self, recorded: Option<&ProcessIdentity>) -> std::io::Result<Found> {
+        let mut found = survey(&self.paths, recorded)?;
+        let id = self.record().id;
+        if self.services.host_network.attachment(id).is_some() {
+            found.survey.found(HostObject::Network);
+        }
+        Ok(found)
+    }
+
     /// Surveys, plans and acts until the goal is reached. On failure what was made is unmade in
     /// reverse, the failing step's own first; that never stops early.
     pub(super) async fn reach(&mut self, goal: Goal) -> Result<(), Failure> {
         let recorded = self.record().run.map(|run| run.process);
-        let found = survey(&self.paths, recorded.as_ref()).map_err(|error| Failure {
+        let found = self.survey(recorded.as_ref()).map_err(|error| Failure {
             fault: Fault::from_error(FaultCode::Failed, &error),
             leftovers: vec![],
         })?;
@@ -78,7 +89,7 @@ impl Work {
     /// Removes what may exist only while a guest runs.
     pub(super) async fn remove_transient(&mut self) -> Result<(), Failure> {
         let recorded = self.record().run.map(|run| run.process);
-        let found = survey(&self.paths, recorded.as_ref()).map_err(|error| Failure {
+        let found = self.survey(recorded.as_ref()).map_err(|error| Failure {
             fault: Fault::from_error(FaultCode::Failed, &error),
             leftovers: vec![],
         })?;
@@ -126,6 +137,10 @@ impl Work {
             }
             Step::Remove(HostObject::Vmm) => self.end_vmm(vmm).await,
             Step::Make(object) => self.make(object).await,
+            Step::Remove(HostObject::Network) => {
+                self.services.host_network.detach(self.record().id);
+                Ok(())
+            }
             Step::Remove(object) => remove(&self.paths, object),
         }
     }
@@ -146,8 +161,26 @@ impl Work {
             HostObject::WorkDisk => {
                 make_disk(self.paths.work_disk(), spec.work_disk.value, "banger-work").await
             }
+            HostObject::Network => self.attach().await,
             HostObject::Vmm => Ok(()),
         }
+    }
+
+    /// Gives the guest its place on the bridge, if that is how it is connected. The TAP is recorded
+    /// before the guest has it.
+    async fn attach(&self) -> Result<(), Fault> {
+        let record = self.record();
+        let Some(place) = record.network else {
+            return Ok(());
+        };
+        let wish = Wish::of(record.id, &record.name, &record.spec, place.host_part);
+        let attachment = self.services.host_network.attach(record.id, wish).await?;
+        self.put(|record| {
+            if let Some(place) = &mut record.network {
+                place.slot = Some(attachment.slot);
+            }
+        })
+        .await
     }
 
     /// Kills the VMM, recorded or just started, and waits until it is gone.
@@ -224,7 +257,7 @@ fn remove(paths: &SandboxPaths, object: HostObject) -> Result<(), Fault> {
         HostObject::RuntimeDirectory => (&paths.runtime, std::fs::remove_dir_all(&paths.runtime)),
         HostObject::SystemDisk => (&paths.state, std::fs::remove_file(paths.system_disk())),
         HostObject::WorkDisk => (&paths.state, std::fs::remove_file(paths.work_disk())),
-        HostObject::Vmm => return Ok(()),
+        HostObject::Network | HostObject::Vmm => return Ok(()),
     };
     match result {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Fault::new(

@@ -21,6 +21,7 @@ mod works;
 
 pub use command::{Command, Reply};
 pub use driver::spawn;
+pub use survey::vmm_lives;
 
 use crate::guest::Link;
 use crate::record::Record;

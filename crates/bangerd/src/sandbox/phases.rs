@@ -10,9 +10,10 @@
 use super::act::{Work, kill_and_wait};
 use crate::guest::{self, Link};
 use crate::host;
+use crate::host_network::Attachment;
 use crate::record::{Run, Times};
 use crate::vmm::{Disk, DiskRole, Launched as VmmLaunched, Machine, Network, ProcessIdentity, Vmm};
-use banger_model::spec::Init;
+use banger_model::spec::{Init, NetworkMode, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::message::{
     Answer, Call, Configure, Configured, InitChoice, InitState, NetworkConfig,
@@ -107,11 +108,36 @@ async fn prepare(work: &Work) -> Result<Prepared, Fault> {
             kernel: ready.kernel.vmlinux,
             initramfs: ready.initramfs,
             disks,
-            network: Network::User { outbound: spec.nat },
+            network: network(work, spec)?,
             accelerator: ready.accelerator,
             paths: work.paths.clone(),
             durable: !spec.ephemeral,
         },
+    })
+}
+
+fn network(work: &Work, spec: &Spec) -> Result<Network, Fault> {
+    Ok(match spec.network.value {
+        NetworkMode::None => Network::None,
+        NetworkMode::User => Network::User { outbound: spec.nat },
+        NetworkMode::Bridge => {
+            let place = attachment(work)?;
+            Network::Tap {
+                slot: place.slot,
+                mac: place.mac,
+            }
+        }
+    })
+}
+
+/// The guest's place on the bridge, which the step before this has made.
+fn attachment(work: &Work) -> Result<Attachment, Fault> {
+    let place = work.services.host_network.attachment(work.record().id);
+    place.ok_or_else(|| {
+        Fault::new(
+            FaultCode::Failed,
+            "the guest has lost its place on the bridge",
+        )
     })
 }
 
@@ -197,6 +223,10 @@ impl Met {
                 return Err(fault);
             }
         };
+        if let Err(fault) = work.services.host_network.settled(work.record().id).await {
+            kill_and_wait(&self.process).await?;
+            return Err(fault);
+        }
         for warning in &configured.warnings {
             work.progress.note(format!("in the guest: {warning}"));
         }
@@ -227,7 +257,11 @@ pub(super) async fn configure(work: &Work, link: &Link) -> Result<Configured, Fa
         machine_id: *record.id.as_bytes(),
         time: host::now(),
         entropy: entropy.to_vec(),
-        network: Some(user_network(record.spec.nat)),
+        network: match record.spec.network.value {
+            NetworkMode::None => None,
+            NetworkMode::User => Some(user_network(record.spec.nat)),
+            NetworkMode::Bridge => Some(attachment(work)?.config),
+        },
         environment: vec![],
         init: match record.spec.init {
             Init::Auto => InitChoice::Auto,

@@ -53,6 +53,9 @@ impl Work {
         self.put(|record| {
             record.state = SandboxState::Stopped;
             record.reason = reason;
+            if let Some(place) = &mut record.network {
+                place.slot = None;
+            }
         })
         .await
         .map_err(bare)

@@ -1,6 +1,7 @@
 //! What exists of a sandbox on the host: plain data for the planner.
 
-use crate::layout::SandboxPaths;
+use crate::layout::{Layout, SandboxPaths};
+use crate::record::Record;
 use crate::vmm::ProcessIdentity;
 use banger_model::plan::{HostObject, Survey};
 use rustix::net::sockopt::socket_peercred;
@@ -57,6 +58,14 @@ fn whoever_answers(paths: &SandboxPaths) -> io::Result<Option<ProcessIdentity>> 
         Ok(Ok(process)) => Ok(Some(process)),
         _ => Ok(None),
     }
+}
+
+/// Whether the VMM of a record lives, as far as that can be told.
+#[must_use]
+pub fn vmm_lives(layout: &Layout, record: &Record) -> bool {
+    let paths = SandboxPaths::of(layout, record.id);
+    let recorded = record.run.as_ref().map(|run| &run.process);
+    survey(&paths, recorded).is_ok_and(|found| found.vmm.is_some())
 }
 
 #[cfg(test)]

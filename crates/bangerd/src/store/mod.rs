@@ -16,8 +16,9 @@ use std::sync::mpsc;
 use tokio::sync::oneshot;
 
 /// Ordered; one that was released is never edited.
-const MIGRATIONS: &[M<'static>] = &[M::up(
-    "CREATE TABLE sandboxes (
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(
+        "CREATE TABLE sandboxes (
         id TEXT PRIMARY KEY NOT NULL,
         name TEXT NOT NULL UNIQUE,
         state TEXT NOT NULL,
@@ -26,7 +27,15 @@ const MIGRATIONS: &[M<'static>] = &[M::up(
         spec TEXT NOT NULL,
         run TEXT
     ) STRICT;",
-)];
+    ),
+    M::up(
+        "CREATE TABLE settings (
+        key TEXT PRIMARY KEY NOT NULL,
+        value TEXT NOT NULL
+    ) STRICT;
+    ALTER TABLE sandboxes ADD COLUMN network TEXT;",
+    ),
+];
 
 /// Why the store could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +152,35 @@ impl Store {
     pub async fn remove(&self, id: SandboxId) -> Result<(), StoreError> {
         self.run(move |connection| {
             connection.execute("DELETE FROM sandboxes WHERE id = ?1", [id.to_string()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is remembered under a key that belongs to the installation, not to a sandbox.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn setting(&self, key: &'static str) -> Result<Option<String>, StoreError> {
+        self.run(move |connection| {
+            let mut statement = connection.prepare("SELECT value FROM settings WHERE key = ?1")?;
+            let mut rows = statement.query([key])?;
+            Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        })
+        .await
+    }
+
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn put_setting(&self, key: &'static str, value: String) -> Result<(), StoreError> {
+        self.run(move |connection| {
+            connection.execute(
+                "INSERT INTO settings (key, value) VALUES (?1, ?2)
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [key, &value],
+            )?;
             Ok(())
         })
         .await

@@ -1,9 +1,12 @@
 //! The stored form of a record. It may only grow, with defaults for what older rows lack.
 
 use super::StoreError;
-use crate::record::{Record, Run, Times};
+use crate::record::{OnBridge, Record, Run, Times};
 use crate::vmm::process::ProcessIdentity;
-use banger_model::spec::{Init, Source, Sourced, Spec};
+use banger_model::host_names::TapSlot;
+use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
+use banger_model::subnet::HostPart;
+use banger_model::{SandboxId, SandboxName};
 use rusqlite::{Connection, named_params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -18,6 +21,7 @@ pub(super) struct Row {
     created_at: i64,
     spec: String,
     run: Option<String>,
+    network: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -34,9 +38,22 @@ struct StoredSpec {
     memory_mib: Valued<u64>,
     work_disk_mib: Valued<u64>,
     system_disk_mib: Valued<u64>,
+    /// Absent in the first schema, which knew no other than `user`.
+    #[serde(default)]
+    network: Option<Valued<NetworkMode>>,
     nat: bool,
+    #[serde(default)]
+    networks: Vec<SandboxName>,
+    #[serde(default)]
+    links: Vec<SandboxId>,
     init: Init,
     ephemeral: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPlace {
+    host_part: HostPart,
+    slot: Option<TapSlot>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,7 +88,13 @@ impl From<&Spec> for StoredSpec {
             memory_mib: valued(&spec.memory),
             work_disk_mib: valued(&spec.work_disk),
             system_disk_mib: valued(&spec.system_disk),
+            network: Some(Valued {
+                value: spec.network.value,
+                source: spec.network.source,
+            }),
             nat: spec.nat,
+            networks: spec.networks.iter().cloned().collect(),
+            links: spec.links.iter().copied().collect(),
             init: spec.init,
             ephemeral: spec.ephemeral,
         }
@@ -97,7 +120,14 @@ impl TryFrom<StoredSpec> for Spec {
             memory: sourced(stored.memory_mib)?,
             work_disk: sourced(stored.work_disk_mib)?,
             system_disk: sourced(stored.system_disk_mib)?,
+            network: stored
+                .network
+                .map_or(Sourced::new(NetworkMode::User, Source::Builtin), |stored| {
+                    Sourced::new(stored.value, stored.source)
+                }),
             nat: stored.nat,
+            networks: stored.networks.into_iter().collect(),
+            links: stored.links.into_iter().collect(),
             init: stored.init,
             ephemeral: stored.ephemeral,
         })
@@ -168,6 +198,9 @@ impl From<&Record> for Row {
             created_at: i64::try_from(record.created_at).unwrap_or(i64::MAX),
             spec: json(&StoredSpec::from(&record.spec)),
             run: record.run.as_ref().map(|run| json(&StoredRun::from(run))),
+            network: record
+                .network
+                .map(|OnBridge { host_part, slot }| json(&StoredPlace { host_part, slot })),
         }
     }
 }
@@ -176,14 +209,16 @@ impl Row {
     pub(super) fn write(&self, connection: &Connection) -> Result<(), StoreError> {
         connection
             .prepare(
-                "INSERT INTO sandboxes (id, name, state, reason, created_at, spec, run)
-                 VALUES (:id, :name, :state, :reason, :created_at, :spec, :run)
+                "INSERT INTO sandboxes (id, name, state, reason, created_at, spec, run, network)
+                 VALUES (:id, :name, :state, :reason, :created_at, :spec, :run, :network)
                  ON CONFLICT (id) DO UPDATE SET
-                    name = :name, state = :state, reason = :reason, spec = :spec, run = :run",
+                    name = :name, state = :state, reason = :reason, spec = :spec, run = :run,
+                    network = :network",
             )?
             .execute(named_params! {
                 ":id": self.id, ":name": self.name, ":state": self.state, ":reason": self.reason,
                 ":created_at": self.created_at, ":spec": self.spec, ":run": self.run,
+                ":network": self.network,
             })?;
         Ok(())
     }
@@ -200,6 +235,8 @@ impl Row {
             .map(parsed::<StoredRun>)
             .transpose()
             .map_err(bad)?;
+        let place = self.network.as_deref().map(parsed::<StoredPlace>);
+        let place = place.transpose().map_err(bad)?;
         Ok(Record {
             id: self.id.parse().map_err(|error| bad(format!("{error}")))?,
             name: self.name.parse().map_err(|error| bad(format!("{error}")))?,
@@ -208,6 +245,7 @@ impl Row {
             created_at: u64::try_from(self.created_at).unwrap_or(0),
             spec: spec.try_into().map_err(bad)?,
             run: run.map(Run::from),
+            network: place.map(|StoredPlace { host_part, slot }| OnBridge { host_part, slot }),
         })
     }
 }
@@ -221,7 +259,7 @@ pub(super) fn read_all(
     connection: &Connection,
 ) -> Result<(Vec<Record>, Vec<StoreError>), StoreError> {
     let mut statement = connection.prepare(
-        "SELECT id, name, state, reason, created_at, spec, run FROM sandboxes ORDER BY created_at, name",
+        "SELECT id, name, state, reason, created_at, spec, run, network FROM sandboxes ORDER BY created_at, name",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Row {
@@ -232,6 +270,7 @@ pub(super) fn read_all(
             created_at: row.get(4)?,
             spec: row.get(5)?,
             run: row.get(6)?,
+            network: row.get(7)?,
         })
     })?;
     let mut good = Vec::new();

@@ -1,8 +1,8 @@
 use super::*;
-use crate::record::{Run, Times};
+use crate::record::{OnBridge, Run, Times};
 use crate::vmm::process::ProcessIdentity;
 use banger_model::SandboxState;
-use banger_model::spec::{Init, Source, Sourced, Spec};
+use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
 use std::time::Duration;
 
 fn record(first: u8, name: &str) -> Record {
@@ -15,7 +15,10 @@ fn record(first: u8, name: &str) -> Record {
         memory: Sourced::new(512.try_into().expect("size"), Source::Host),
         work_disk: Sourced::new(8192.try_into().expect("size"), Source::Builtin),
         system_disk: Sourced::new(8192.try_into().expect("size"), Source::Builtin),
+        network: Sourced::new(NetworkMode::Bridge, Source::Host),
         nat: true,
+        networks: ["shop".parse().expect("name")].into(),
+        links: [SandboxId::from_random([9; 16])].into(),
         init: Init::None,
         ephemeral: true,
     };
@@ -27,6 +30,10 @@ fn record(first: u8, name: &str) -> Record {
         created_at: 7,
         spec,
         run: None,
+        network: Some(OnBridge {
+            host_part: 7.try_into().expect("a host part"),
+            slot: 3.try_into().ok(),
+        }),
     }
 }
 
@@ -133,4 +140,52 @@ async fn a_directory_that_cannot_be_written_is_a_clear_fault() {
     let directory = tempfile::tempdir().expect("a directory");
     let error = Store::open(&directory.path().join("no/state.db")).expect_err("no directory");
     assert!(matches!(error, StoreError::Open { .. }));
+}
+
+#[tokio::test]
+async fn a_row_of_the_first_schema_is_a_sandbox_with_a_user_mode_network() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let mut old = Connection::open(&path).expect("new");
+    Migrations::from_slice(MIGRATIONS)
+        .to_version(&mut old, 1)
+        .expect("the first schema");
+    let valued = |value: &str| format!(r#"{{"value":{value},"source":"builtin"}}"#);
+    let (name, number) = (valued(r#""debian""#), valued("2048"));
+    let spec = format!(
+        r#"{{"image":{name},"kernel":{name},"vcpu":{},"memory_mib":{number},"work_disk_mib":{number},
+            "system_disk_mib":{number},"nat":true,"init":"none","ephemeral":false}}"#,
+        valued("1")
+    );
+    old.execute(
+        "INSERT INTO sandboxes VALUES (?1, 'web', 'stopped', NULL, 7, ?2, NULL)",
+        [SandboxId::from_random([1; 16]).to_string(), spec],
+    )
+    .expect("written");
+    drop(old);
+    let (records, bad) = Store::open(&path)
+        .expect("migrated")
+        .all()
+        .await
+        .expect("read");
+    assert!(bad.is_empty(), "{bad:?}");
+    let [web] = &records[..] else {
+        panic!("{records:?}");
+    };
+    assert_eq!(web.spec.network.value, NetworkMode::User);
+    assert!(web.spec.nat && web.network.is_none() && web.spec.networks.is_empty());
+}
+
+#[tokio::test]
+async fn settings_are_remembered_and_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&directory.path().join("state.db")).expect("new");
+    assert_eq!(store.setting("k").await.expect("read"), None);
+    for value in ["one", "two"] {
+        store.put_setting("k", value.into()).await.expect("written");
+        assert_eq!(
+            store.setting("k").await.expect("read").as_deref(),
+            Some(value)
+        );
+    }
 }

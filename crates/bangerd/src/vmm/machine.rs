@@ -1,6 +1,7 @@
 //! What a machine looks like, as plain data that no VMM's words occur in.
 
 use crate::layout::SandboxPaths;
+use banger_model::host_names::{Mac, TapSlot};
 use banger_model::{MemorySize, SandboxId, VcpuCount};
 use std::fmt;
 use std::path::PathBuf;
@@ -84,6 +85,13 @@ pub enum Network {
         /// Whether connections to the outside are made for the guest; otherwise it reaches nothing,
         /// neither the host nor a resolver.
         outbound: bool,
+    },
+    /// A TAP of the host, which the VMM's user may open.
+    Tap {
+        /// Which.
+        slot: TapSlot,
+        /// The guest's hardware address.
+        mac: Mac,
     },
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use banger_model::spec::NetworkMode;
 use banger_model::{Init, MemorySize, VcpuCount};
 
 fn value<T>(value: T, source: Source) -> Sourced<T> {
@@ -17,7 +18,11 @@ fn sample() -> Sandbox {
         memory_mib: value(1536, Source::Host),
         disk_mib: value(8192, Source::Builtin),
         system_disk_mib: value(8192, Source::Builtin),
+        network: Some(value(NetworkMode::Bridge, Source::Host)),
+        addresses: vec![[172, 16, 0, 2].into()],
         nat: false,
+        networks: vec!["shop".into()],
+        links: vec![],
         init: Init::Auto,
         ephemeral: false,
         created_at: 1000,
@@ -68,6 +73,9 @@ fn details_say_where_each_value_came_from() {
     work disk       8GiB (builtin)
     system disk     8GiB (builtin)
     disk used       3MiB
+    network         bridge (host)
+    addresses       172.16.0.2
+    networks        shop
     outside access  no
     init            auto
     age             5min

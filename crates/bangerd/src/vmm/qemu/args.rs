@@ -130,6 +130,16 @@ fn drive(line: &mut CommandLine, disk: &Disk, durable: bool) {
 fn network(line: &mut CommandLine, network: Network) {
     let restriction = match network {
         Network::None => return,
+        Network::Tap { slot, mac } => {
+            let interface = slot.interface();
+            let tap = format!("tap,id=net,ifname={interface},script=no,downscript=no");
+            line.option("-netdev", tap);
+            line.option(
+                "-device",
+                format!("virtio-net-pci,netdev=net,mac={mac},romfile="),
+            );
+            return;
+        }
         Network::User { outbound: false } => "restrict=on,ipv6=off",
         Network::User { outbound: true } => "restrict=off",
     };

@@ -1,0 +1,182 @@
+//! Who does what needs root: in standalone mode a helper that the daemon starts itself, if it is root.
+
+use super::host::{Host, HostError};
+use super::root_client::RootClient;
+use crate::layout::Layout;
+use banger_model::host_names::{BridgeName, Installation};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::root::{Answer, Verb};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// The helper's program.
+const PROGRAM: &str = "banger-root";
+/// How long it may take to answer for the first time.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Who does what needs root.
+#[derive(Debug)]
+pub enum Helper {
+    /// Somebody who is there already.
+    There(Arc<dyn Host>),
+    /// A process of our own, started when it is needed first.
+    Own(Box<OwnHelper>),
+    /// Nobody, and why.
+    Nobody(Fault),
+}
+
+/// A helper that this daemon starts.
+#[derive(Debug)]
+pub struct OwnHelper {
+    program: PathBuf,
+    socket: PathBuf,
+    log: PathBuf,
+    /// It ends when its standard input does, so with the daemon, however that ends.
+    child: tokio::sync::Mutex<Option<Child>>,
+}
+
+impl Helper {
+    /// The helper of standalone mode.
+    #[must_use]
+    pub fn standalone(layout: &Layout, configured: Option<&Path>, executable: &Path) -> Self {
+        let nobody = |message: String, remedy: &str| {
+            Self::Nobody(Fault::new(FaultCode::Unavailable, message).with_remedy(remedy))
+        };
+        if !rustix::process::geteuid().is_root() {
+            let message = "bridged networking needs root, and the daemon runs without it";
+            return nobody(message.into(), "leave out --network, or run banger as root");
+        }
+        let beside = executable.with_file_name(PROGRAM);
+        let program = configured.map_or(beside, Path::to_owned);
+        if !program.exists() {
+            let message = format!("there is no root helper at {}", program.display());
+            return nobody(
+                message,
+                "build it with `cargo xtask build`, or set root_helper",
+            );
+        }
+        Self::Own(Box::new(OwnHelper {
+            program,
+            socket: layout.root_socket(),
+            log: layout.root_log(),
+            child: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Whether there is one.
+    pub(super) fn availability(&self) -> Result<(), Fault> {
+        match self {
+            Self::There(_) | Self::Own(_) => Ok(()),
+            Self::Nobody(fault) => Err(fault.clone()),
+        }
+    }
+
+    /// Gives it, started first if it is to be.
+    pub(super) async fn host(
+        &self,
+        bridge: &BridgeName,
+        installation: Installation,
+    ) -> Result<Arc<dyn Host>, Fault> {
+        match self {
+            Self::There(host) => Ok(Arc::clone(host)),
+            Self::Own(own) => own.start(bridge, installation).await,
+            Self::Nobody(fault) => Err(fault.clone()),
+        }
+    }
+}
+
+impl OwnHelper {
+    async fn start(
+        &self,
+        bridge: &BridgeName,
+        installation: Installation,
+    ) -> Result<Arc<dyn Host>, Fault> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            let program = self.program.display();
+            Fault::new(
+                FaultCode::Unavailable,
+                format!("cannot start {program}: {error}"),
+            )
+            .with_remedy(format!("see {}", self.log.display()))
+        };
+        let mut child = self.child.lock().await;
+        let is_running = child
+            .as_mut()
+            .is_some_and(|c| matches!(c.try_wait(), Ok(None)));
+        if !is_running {
+            // Held by nobody: its helper has ended with the daemon that started it.
+            let _not_there = std::fs::remove_file(&self.socket);
+            *child = Some(self.spawn(bridge, installation).map_err(|e| cannot(&e))?);
+        }
+        let client = RootClient::new(&self.socket);
+        match self.until_it_answers(&client, child.as_mut()).await {
+            Ok(()) => Ok(Arc::new(client)),
+            Err(why) => Err(cannot(&why)),
+        }
+    }
+
+    fn spawn(&self, bridge: &BridgeName, installation: Installation) -> std::io::Result<Child> {
+        let mut options = OpenOptions::new();
+        let log = options
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.log)?;
+        Command::new(&self.program)
+            .env_clear()
+            .current_dir("/")
+            .args(["--owner", &rustix::process::getuid().as_raw().to_string()])
+            .args(["--bridge", bridge.as_str()])
+            .args(["--installation", &installation.to_string()])
+            .arg("--until-stdin-ends")
+            .arg("--socket")
+            .arg(&self.socket)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+    }
+
+    async fn until_it_answers(
+        &self,
+        client: &RootClient,
+        child: Option<&mut Child>,
+    ) -> Result<(), String> {
+        let answers = async {
+            loop {
+                match client.ask(Verb::Ping {}).await {
+                    Ok(Answer::Pong {}) => return Ok(()),
+                    Err(HostError::Unreachable(_)) => {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    Ok(other) => return Err(format!("it answered {other:?}")),
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+        };
+        let ended = async {
+            match child {
+                Some(child) => child
+                    .wait()
+                    .await
+                    .map_or_else(|e| e.to_string(), |s| s.to_string()),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answered = tokio::time::timeout(LIMIT, answers) => match answered {
+                Ok(answered) => answered,
+                Err(_) => Err(format!("it has not answered within {} s", LIMIT.as_secs())),
+            },
+            ended = ended => Err(format!("it ended: {ended}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod t1;

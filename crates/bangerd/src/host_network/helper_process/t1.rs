@@ -1,0 +1,63 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+fn own(directory: &Path, script: &str) -> OwnHelper {
+    let program = directory.join("banger-root");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).expect("set");
+    OwnHelper {
+        program,
+        socket: directory.join("root.sock"),
+        log: directory.join("root.log"),
+        child: tokio::sync::Mutex::default(),
+    }
+}
+
+async fn started(own: &OwnHelper) -> Result<(), Fault> {
+    let installation = Installation::from_random([1; 8]);
+    own.start(&BridgeName::default(), installation)
+        .await
+        .map(drop)
+}
+
+#[tokio::test]
+async fn a_helper_that_ends_at_once_is_told_with_its_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let own = own(directory.path(), "echo \"$@\"; exit 7");
+    let fault = started(&own).await.expect_err("it ended");
+    assert_eq!(fault.code, FaultCode::Unavailable);
+    assert!(fault.message.contains("exit status: 7"), "{fault}");
+    assert!(fault.remedy.expect("a remedy").contains("root.log"));
+    let said = std::fs::read_to_string(&own.log).expect("a log");
+    assert!(
+        said.contains("--bridge br-fc --installation 0101010101010101"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_helper_that_is_not_there_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut own = own(directory.path(), "");
+    own.program = directory.path().join("nothing");
+    let fault = started(&own).await.expect_err("not there");
+    assert!(fault.message.contains("cannot start"), "{fault}");
+}
+
+#[test]
+fn without_a_program_there_is_nobody_and_it_says_what_helps() {
+    let layout = Layout {
+        config: "/c".into(),
+        state: "/s".into(),
+        cache: "/k".into(),
+        runtime: "/r".into(),
+    };
+    let helper = Helper::standalone(
+        &layout,
+        Some(Path::new("/nonexistent/root")),
+        Path::new("/x/bangerd"),
+    );
+    let fault = helper.availability().expect_err("nobody");
+    assert_eq!(fault.code, FaultCode::Unavailable);
+    assert!(fault.remedy.is_some());
+}

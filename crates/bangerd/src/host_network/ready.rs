@@ -1,0 +1,274 @@
+//! The bridge as it is ready for guests.
+
+use super::adopt::Adopted;
+use super::choice::{installation, mtu_of, refuse_foreign, subnet};
+use super::dns::{NameService, Prefix, ResolverRouting};
+use super::helper_process::Helper;
+use super::host::{Host, survey};
+use super::place::{Attachment, Wish, network_config};
+use super::rules::{Frame, Rules};
+use super::tap_pool::TapPool;
+use super::{ask, cannot, names, resolvers};
+use crate::config::BridgeConfig;
+use crate::store::Store;
+use banger_model::SandboxId;
+use banger_model::host_names::{Mac, TapSlot};
+use banger_model::subnet::{HostPart, Subnet};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::root::{Mtu, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The bridge, its TAPs, rules and names.
+#[derive(Debug)]
+pub(super) struct Ready {
+    host: Arc<dyn Host>,
+    frame: Frame,
+    mtu: Mtu,
+    /// For names outside of `vm`.
+    resolvers: Vec<IpAddr>,
+    pool: TapPool,
+    rules: Rules,
+    names: Arc<NameService<Resolved>>,
+}
+
+/// Tells systemd-resolved through the helper.
+#[derive(Debug)]
+struct Resolved(Arc<dyn Host>);
+
+impl ResolverRouting for Resolved {
+    async fn ensure(&self, server: SocketAddr) -> Result<(), Fault> {
+        let Some(dns_port) = NonZeroU16::new(server.port()) else {
+            return Ok(());
+        };
+        ask(
+            &*self.0,
+            "tell the host's resolver",
+            Verb::SetResolver { dns_port },
+        )
+        .await
+    }
+
+    async fn revert(&self) -> Result<(), Fault> {
+        ask(
+            &*self.0,
+            "take back from the host's resolver",
+            Verb::ClearResolver {},
+        )
+        .await
+    }
+}
+
+impl Ready {
+    /// Surveys the host, chooses the subnet if none is remembered, makes the bridge, and removes what
+    /// of ours no living guest owns.
+    pub(super) async fn make(
+        config: &BridgeConfig,
+        store: &Store,
+        helper: &Helper,
+        adopted: BTreeMap<SandboxId, Adopted>,
+    ) -> Result<Self, Fault> {
+        let installation = installation(store).await?;
+        let host = helper.host(&config.name, installation).await?;
+        let found = survey(&*host).await?;
+        refuse_foreign(&found, &config.name)?;
+        let subnet = subnet(config, store, &found, installation).await?;
+        let mtu = mtu_of(&found);
+        ask(
+            &*host,
+            "make the bridge",
+            Verb::EnsureBridge { subnet, mtu },
+        )
+        .await?;
+        let slots: BTreeSet<_> = adopted.values().map(|adopted| adopted.slot).collect();
+        let sweep = Verb::Sweep {
+            live: slots
+                .clone()
+                .try_into()
+                .map_err(|error| cannot("sweep the host's network", error))?,
+            bridge: true,
+            policy: !adopted.is_empty(),
+        };
+        ask(&*host, "sweep the host's network", sweep).await?;
+        let frame = Frame {
+            installation,
+            bridge: config.name.clone(),
+            subnet,
+        };
+        let ready = Self {
+            pool: TapPool::new(Arc::clone(&host), config.tap_pool_size, &slots),
+            rules: Rules::new(Arc::clone(&host), frame.clone()),
+            names: Arc::new(NameService::new(Resolved(Arc::clone(&host)))),
+            resolvers: config
+                .default_dns
+                .clone()
+                .unwrap_or_else(resolvers::of_host),
+            host,
+            frame,
+            mtu,
+        };
+        ready.serve_names(config.dns_address).await;
+        for (id, adopted) in adopted {
+            ready.rules.set(id, adopted.place());
+        }
+        ready.tell_names();
+        Ok(ready)
+    }
+
+    /// Serves names where it can; guests run without, too.
+    async fn serve_names(&self, address: SocketAddr) {
+        let served = match self.names.start(address) {
+            Ok(served) => served,
+            Err(error) => {
+                tracing::warn!("names of guests are not served: {error}");
+                return;
+            }
+        };
+        let Some(server) = self.names.server() else {
+            return;
+        };
+        let subnet = self.frame.subnet;
+        let prefixes = [subnet.v4(), subnet.v6()].map(|c| Prefix::of(c.address(), c.prefix()).ok());
+        server
+            .authority()
+            .set_subnets(prefixes.into_iter().flatten().collect());
+        for gateway in [IpAddr::V4(subnet.gateway_v4()), subnet.gateway_v6().into()] {
+            let address = SocketAddr::new(gateway, served.port());
+            if let Err(error) = server.listen(address) {
+                tracing::warn!("guests cannot ask for names at {address}: {error}");
+            }
+        }
+        self.rules.serve_names_at(NonZeroU16::new(served.port()));
+        let names = Arc::clone(&self.names);
+        tokio::spawn(async move { names.ensure_routing().await });
+    }
+
+    /// Has the name server know all guests.
+    fn tell_names(&self) {
+        let places = self.rules.places();
+        self.names
+            .replace(names::records(&self.frame.subnet, &places));
+        if let Some(server) = self.names.server() {
+            let visibility = names::visibility(&self.frame.subnet, &places);
+            server.authority().set_visibility(visibility);
+        }
+    }
+
+    pub(super) const fn subnet(&self) -> Subnet {
+        self.frame.subnet
+    }
+
+    /// Whether the bridge's interface exists; asked of the kernel without the helper.
+    pub(super) fn bridge_is_there(&self) -> bool {
+        Path::new("/sys/class/net")
+            .join(self.frame.bridge.as_str())
+            .exists()
+    }
+
+    /// The bridge vanished under us: it is made again, and what hung on it.
+    pub(super) async fn make_again(&self) -> Result<(), Fault> {
+        let verb = Verb::EnsureBridge {
+            subnet: self.frame.subnet,
+            mtu: self.mtu,
+        };
+        ask(&*self.host, "make the bridge again", verb).await?;
+        self.rules.again();
+        self.names.ensure_routing().await;
+        Ok(())
+    }
+
+    pub(super) async fn attach(&self, id: SandboxId, wish: Wish) -> Result<Attachment, Fault> {
+        let part = wish.host_part;
+        if !self.frame.subnet.has_room_for(part) {
+            let message = format!(
+                "the bridge's subnet {} has no address {part}",
+                self.frame.subnet
+            );
+            return Err(Fault::new(FaultCode::Refused, message));
+        }
+        let slot = self
+            .pool
+            .take()
+            .await
+            .map_err(|error| cannot("make a TAP", error))?;
+        self.rules.set(id, wish.place(slot));
+        self.tell_names();
+        Ok(self.describe(id, slot, part))
+    }
+
+    fn describe(&self, id: SandboxId, slot: TapSlot, part: HostPart) -> Attachment {
+        let (subnet, mtu) = (&self.frame.subnet, self.mtu.get());
+        Attachment {
+            slot,
+            mac: Mac::of(&id),
+            config: network_config(subnet, part, mtu, self.resolvers_of_guests()),
+        }
+    }
+
+    /// The daemon first, which refuses everything but `vm`; then the host's own.
+    fn resolvers_of_guests(&self) -> Vec<IpAddr> {
+        let own = self
+            .names
+            .address()
+            .map(|_| self.frame.subnet.gateway_v4().into());
+        own.into_iter()
+            .chain(self.resolvers.iter().copied())
+            .collect()
+    }
+
+    pub(super) async fn settled(&self, id: SandboxId) -> Result<(), Fault> {
+        if self.rules.place(id).is_none() {
+            return Ok(());
+        }
+        let newest = self.rules.newest();
+        let taken = self.rules.until_taken(newest).await;
+        taken.map_err(|error| cannot("bring the rules of the network to the host", error))
+    }
+
+    pub(super) async fn change(&self, id: SandboxId, wish: Wish) -> Result<(), Fault> {
+        let Some(place) = self.rules.place(id) else {
+            return Ok(());
+        };
+        let change = self.rules.set(id, wish.place(place.slot));
+        self.tell_names();
+        let taken = self.rules.until_taken(change).await;
+        taken.map_err(|error| cannot("bring the rules of the network to the host", error))
+    }
+
+    pub(super) fn detach(&self, id: SandboxId) {
+        let Some(place) = self.rules.place(id) else {
+            return;
+        };
+        self.rules.remove(id);
+        self.tell_names();
+        self.pool.give_back(place.slot);
+    }
+
+    pub(super) fn attachment(&self, id: SandboxId) -> Option<Attachment> {
+        let place = self.rules.place(id)?;
+        Some(self.describe(id, place.slot, place.host_part))
+    }
+
+    /// Removes everything from the host, unless a guest is there.
+    pub(super) async fn leave(&self) {
+        if !self.rules.places().is_empty() {
+            return;
+        }
+        self.names.revert_routing().await;
+        if let Err(error) = self.names.stop().await {
+            tracing::warn!("{error}");
+        }
+        self.pool.forget_idle();
+        let sweep = Verb::Sweep {
+            live: Default::default(),
+            bridge: false,
+            policy: false,
+        };
+        if let Err(fault) = ask(&*self.host, "remove the bridge", sweep).await {
+            tracing::warn!("{fault}");
+        }
+    }
+}

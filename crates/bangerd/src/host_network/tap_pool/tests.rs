@@ -1,0 +1,103 @@
+use super::*;
+use crate::host_network::fixtures::{NotingHost, until};
+
+fn slot(number: u16) -> TapSlot {
+    TapSlot::try_from(number).unwrap()
+}
+
+fn made(host: &NotingHost) -> Vec<Vec<u16>> {
+    let batches = host.asked().into_iter().filter_map(|verb| match verb {
+        Verb::MakeTaps { slots } => Some(slots.iter().map(TapSlot::get).collect()),
+        _ => None,
+    });
+    batches.collect()
+}
+
+fn deleted(host: &NotingHost) -> Vec<u16> {
+    let batches = host.asked().into_iter().filter_map(|verb| match verb {
+        Verb::DeleteTaps { slots } => Some(slots.iter().map(TapSlot::get).collect::<Vec<_>>()),
+        _ => None,
+    });
+    batches.flatten().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_tap_is_given_without_asking_and_the_pool_is_filled_behind_it() {
+    let host = NotingHost::new();
+    let pool = TapPool::new(host.clone(), 2, &[].into());
+    until("the pool is warm", || made(&host) == [[1, 2]]).await;
+    until("it is known", || pool.has_idle(2)).await;
+    assert_eq!(pool.take().await.unwrap(), slot(1));
+    until("it is filled again", || made(&host).len() == 2).await;
+    assert_eq!(made(&host), [vec![1, 2], vec![3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_pool_each_tap_is_made_when_it_is_wanted_and_deleted_behind_its_user() {
+    let host = NotingHost::new();
+    let pool = TapPool::new(host.clone(), 0, &[slot(1)].into());
+    assert_eq!(pool.take().await.unwrap(), slot(2));
+    assert_eq!(made(&host), [[2]]);
+    pool.give_back(slot(2));
+    until("it is deleted", || deleted(&host) == [2]).await;
+    until("its slot is free", || pool.is_free(slot(2))).await;
+    assert_eq!(pool.take().await.unwrap(), slot(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_back_waits_for_nobody_and_a_slot_is_not_used_before_it_is_gone() {
+    let host = NotingHost::holding();
+    let used = (1..=100).map(slot).collect();
+    let pool = TapPool::new(host.clone(), 0, &used);
+    used.iter().for_each(|slot| pool.give_back(*slot));
+    until("a batch is asked for", || deleted(&host).len() == BATCH_MAX).await;
+    assert_eq!(lock(&pool.0.slots).take(), Some(Taken::Cold(slot(101))));
+    host.let_answer(2);
+    until("all are deleted", || deleted(&host).len() == 100).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refill_that_fails_burns_no_slots_and_does_not_try_for_ever() {
+    let host = NotingHost::new();
+    host.fail("make_taps", true);
+    let pool = TapPool::new(host.clone(), 3, &[].into());
+    until("what may be there is deleted", || {
+        deleted(&host) == [1, 2, 3]
+    })
+    .await;
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(made(&host).len(), 1, "nobody wanted one since");
+    assert!(matches!(pool.take().await, Err(NoTap::Host(_))));
+    host.fail("make_taps", false);
+    until("it is filled after all", || pool.has_idle(3)).await;
+    assert_eq!(pool.take().await.unwrap(), slot(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_waiting_for_a_tap_leaves_none_behind() {
+    let host = NotingHost::holding();
+    let pool = TapPool::new(host.clone(), 0, &[].into());
+    {
+        let taking = pool.take();
+        tokio::pin!(taking);
+        tokio::select! {
+            biased;
+            _ = &mut taking => panic!("nobody answered"),
+            () = until("it is asked for", || made(&host).len() == 1) => {}
+        }
+    }
+    host.let_answer(9);
+    until("it is deleted", || deleted(&host) == [1]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bridge_is_said_so() {
+    let pool = TapPool::new(NotingHost::new(), 0, &TapSlot::all().collect());
+    let refused = pool.take().await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "all 1000 places on the bridge are taken"
+    );
+}
