@@ -3,11 +3,12 @@
 
 use crate::fixtures;
 use crate::run::{self, Ran};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long a command of a test may take: sixteen times what the slowest takes on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
@@ -158,6 +159,26 @@ impl World {
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.path("state").join("banger")
+    }
+
+    /// Every file and directory that the daemon keeps, with its length and the time of its last
+    /// change; its log is left out. What was made and removed again shows in the directory's time.
+    #[must_use]
+    pub fn kept(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+        let mut kept = BTreeMap::new();
+        let mut next = vec![self.state()];
+        while let Some(path) = next.pop() {
+            let found = path.symlink_metadata().expect("there");
+            if found.is_dir() {
+                let entries = std::fs::read_dir(&path).expect("a directory").flatten();
+                next.extend(entries.map(|entry| entry.path()));
+            }
+            if !path.ends_with("bangerd.log") {
+                let changed = found.modified().expect("a time");
+                kept.insert(path, (found.len(), changed));
+            }
+        }
+        kept
     }
 
     /// The daemon's socket.

@@ -110,8 +110,13 @@ pub fn rm_removes_whatever_happened(world: &World) {
         child.stdout = Some(output.into_inner());
         run::finish(child, Vec::new(), LIMIT)
     };
+    let ran = world.run(super::run(&["--rm", "--", "sh", "-c", "exit 3"]));
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(world.names().is_empty(), "gone when the client is");
     let ran = interrupted("a", rustix::process::Signal::INT);
     assert_eq!(ran.code, Some(130), "{}", ran.stderr);
+    // Not by the daemon some time later, which is for clients that could not do it themselves.
+    assert!(world.names().is_empty(), "gone when the client is");
     world.assert_nothing_left();
     let ran = interrupted("b", rustix::process::Signal::KILL);
     assert_eq!(ran.code, None);

@@ -2,11 +2,15 @@
 
 use crate::World;
 
-/// A creation that must fail: what its error says, and that nothing came of it.
+/// A creation that must fail: what its error says, and that nothing came of it: not even something
+/// that was taken back.
 ///
 /// # Panics
 /// When it succeeds, says something else, or leaves something.
 pub fn refused(world: &World, arguments: &[&str], says: &str) {
+    // A daemon that starts opens its database, which is not the refusal's doing.
+    assert_eq!(world.names(), [""; 0]);
+    let before = world.kept();
     let ran = world.run(super::run(arguments));
     assert!(
         matches!(ran.code, Some(1 | 2 | 125)),
@@ -17,6 +21,7 @@ pub fn refused(world: &World, arguments: &[&str], says: &str) {
         "{arguments:?} should say {says:?}: {}",
         ran.stderr
     );
+    assert_eq!(world.kept(), before, "{arguments:?} wrote something");
     world.assert_nothing_left();
 }
 

@@ -1,9 +1,10 @@
 //! Commands on a terminal.
 
 use super::start;
-use crate::World;
-use crate::world::LIMIT;
+use crate::world::{LIMIT, signal};
+use crate::{World, run};
 use rexpect::session::{PtySession, spawn_command};
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 fn on_terminal(world: &World, arguments: &[&str]) -> PtySession {
@@ -65,6 +66,19 @@ pub fn an_interrupt_reaches_the_guests_process(world: &World) {
     session.exp_string("caught").expect("the interrupt");
     let status = session.process().wait().expect("ended");
     assert!(format!("{status:?}").contains('3'), "{status:?}");
+
+    // Without a terminal there is no key: the interrupt is the signal that a shell would send.
+    let mut child = run::start(&mut world.banger(["vm", "exec", "v", "--", "sh", "-c", script]));
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("readable");
+    assert_eq!(line, "ready\n");
+    signal(child.id(), rustix::process::Signal::INT);
+    line.clear();
+    output.read_line(&mut line).expect("readable");
+    assert_eq!(line, "caught\n");
+    child.stdout = Some(output.into_inner());
+    assert_eq!(run::finish(child, Vec::new(), LIMIT).code, Some(3));
 }
 
 /// # Panics

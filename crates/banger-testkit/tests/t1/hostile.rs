@@ -91,6 +91,8 @@ fn a_frame_that_never_ends_is_given_up_in_time() {
     world.scenario("endless-frame");
     let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
     assert_eq!(ran.code, Some(125), "{ran:?}");
+    // Not by the limit of the call that waits for it, which is longer.
+    assert!(ran.stderr.contains("does not end"), "{}", ran.stderr);
     let _ = world.run(["vm", "rm", "v"]);
     world.assert_nothing_left();
 }

@@ -2,7 +2,20 @@
 
 use banger_testkit::World;
 use banger_testkit::checks::refusal;
+use banger_testkit::fixtures::{kernel_elf, small_tar, static_elf, tar_entry};
 use std::fs;
+
+/// The same program for another processor (`e_machine`: `EM_AARCH64`).
+fn for_arm64(mut elf: Vec<u8>) -> Vec<u8> {
+    elf[18] = 183;
+    elf
+}
+
+fn arm64_tar() -> Vec<u8> {
+    let mut tar = tar_entry("bin/sh", b'x', &for_arm64(static_elf()));
+    tar.extend([0; 1024]);
+    tar
+}
 
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_made() {
@@ -38,7 +51,12 @@ fn a_kernel_or_image_that_was_damaged_is_told() {
     fs::write(&kernel, &whole[..20]).expect("cut short");
     refusal::refused(&world, &["--", "true"], "vmlinux");
     fs::write(&kernel, whole).expect("restored");
-    fs::remove_file(world.state().join("images/debian/image.ext4")).expect("removed");
+    let image = world.state().join("images/debian/image.ext4");
+    let length = image.metadata().expect("there").len();
+    let file = fs::File::options().write(true).open(&image).expect("there");
+    file.set_len(length - 4096).expect("cut short");
+    refusal::refused(&world, &["--", "true"], "it is cut off");
+    fs::remove_file(&image).expect("removed");
     refusal::refused(&world, &["--", "true"], "image");
 }
 
@@ -47,22 +65,37 @@ fn imports_of_what_is_no_kernel_or_image_are_refused_and_leave_nothing() {
     let world = World::simulated();
     let file = world.path("file");
     let path = file.to_str().expect("text");
-    for (content, says) in [
-        (&b""[..], "empty"),
-        (b"#!/bin/sh\necho no kernel\n", "kernel"),
-        (&[0x7f, b'E', b'L', b'F', 2, 1][..], "cut short"),
-    ] {
-        fs::write(&file, content).expect("written");
-        let ran = world.run(["kernel", "import", "k", "--file", path]);
+    let refused = |arguments: &[&str], says: &str| {
+        let ran = world.run(arguments);
         assert!(matches!(ran.code, Some(1 | 2)), "{ran:?}");
+        let said = ran.stderr.to_lowercase();
         assert!(
-            ran.stderr.to_lowercase().contains(says),
+            said.contains(&says.to_lowercase()),
             "{says:?}: {}",
             ran.stderr
         );
-        let ran = world.run(["image", "import", path, "i"]);
-        assert!(matches!(ran.code, Some(1 | 2)), "{ran:?}");
+    };
+    let kernel = ["kernel", "import", "k", "--file", path];
+    let image = ["image", "import", path, "i"];
+    for (content, of_kernel, of_image) in [
+        (&b""[..], "empty", "empty"),
+        (b"#!/bin/sh\necho no kernel\n", "kernel", "looks like"),
+        (&[0x7f, b'E', b'L', b'F', 2, 1], "cut short", "looks like"),
+        (&for_arm64(kernel_elf()), "it is for arm64", "looks like"),
+        (&small_tar()[..700], "kernel", "truncated"),
+        (&arm64_tar(), "kernel", "image is for aarch64"),
+    ] {
+        fs::write(&file, content).expect("written");
+        refused(&kernel, of_kernel);
+        refused(&image, of_image);
     }
+    // What cannot be read at all: not there, and a directory.
+    fs::remove_file(&file).expect("removed");
+    refused(&kernel, path);
+    refused(&image, path);
+    fs::create_dir(&file).expect("made");
+    refused(&kernel, path);
+    refused(&image, path);
     for list in [["kernel", "list", "--json"], ["image", "list", "--json"]] {
         let all = world.run(list).good().json();
         assert_eq!(all.as_array().map(Vec::len), Some(1), "{all}");
