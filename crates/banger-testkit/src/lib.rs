@@ -16,6 +16,7 @@
 pub mod bench;
 pub mod checks;
 pub mod fixtures;
+pub mod mounts;
 pub mod run;
 pub mod simulated_qemu;
 pub mod wait;

@@ -2,6 +2,7 @@
 //! it and removes every file.
 
 use crate::fixtures;
+use crate::mounts::SmallDisk;
 use crate::run::{self, Ran};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,9 +14,15 @@ use std::time::{Duration, SystemTime};
 /// How long a command of a test may take: sixteen times what the slowest takes on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
 
+/// The owner's configuration where guests are simulated.
+const SIMULATED_CONFIGURATION: &str = "accelerator = \"tcg\"\nstart_limit_seconds = 20\n";
+
 /// See the module.
 #[derive(Debug)]
 pub struct World {
+    /// What the state directory is on, when it has a file system of its own; gone before the
+    /// directory that it is mounted in.
+    small_disk: Option<SmallDisk>,
     directory: tempfile::TempDir,
     binaries: PathBuf,
     environment: Vec<(String, PathBuf)>,
@@ -46,11 +53,41 @@ impl World {
             .map(|(name, place)| (name.to_owned(), at(place)))
             .to_vec();
         Self {
+            small_disk: None,
             directory,
             binaries,
             environment,
             simulated: false,
         }
+    }
+
+    /// As [`Self::simulated`], with its state on a file system of so many MiB. Only in
+    /// [`crate::mounts::own`].
+    ///
+    /// # Panics
+    /// As [`Self::simulated`], and when nothing may be mounted.
+    #[must_use]
+    pub fn simulated_on_small_disk(mib: u64) -> Self {
+        let mut world = Self::bare();
+        world.mount_state(mib);
+        let sizes = "[vm_defaults]\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n";
+        world.configure(&format!("{SIMULATED_CONFIGURATION}{sizes}"));
+        world.import();
+        world.stop_daemon();
+        world
+    }
+
+    fn mount_state(&mut self, mib: u64) {
+        self.small_disk = Some(SmallDisk::mount(&self.path("state"), mib));
+    }
+
+    /// The small file system that its state is on.
+    ///
+    /// # Panics
+    /// When it is on none.
+    #[must_use]
+    pub fn small_disk(&self) -> &SmallDisk {
+        self.small_disk.as_ref().expect("a world on a small disk")
     }
 
     /// With a simulated QEMU, whose guests run their commands on the host as the test's user; it has
@@ -91,7 +128,7 @@ impl World {
         std::fs::write(&agent, fixtures::static_elf()).expect("written");
         world.environment.push(("BANGER_QEMU".into(), qemu));
         world.environment.push(("BANGER_AGENT".into(), agent));
-        world.configure("accelerator = \"tcg\"\nstart_limit_seconds = 20\n");
+        world.configure(SIMULATED_CONFIGURATION);
         world
     }
 

@@ -2,6 +2,7 @@
 
 use crate::api::{self, Api};
 use crate::config::Config;
+use crate::disks::DiskError;
 use crate::layout::{Layout, fits_socket_address};
 use crate::operation::Operations;
 use crate::sandbox::Clock;
@@ -58,7 +59,7 @@ pub fn claim(layout: &Layout) -> Result<Option<Claim>, Fault> {
         make(directory)?;
     }
     let path = layout.lock_file();
-    let cannot = |error: std::io::Error| cannot_use(&path, &error);
+    let cannot = |error: std::io::Error| cannot_use(&path, error);
     let mut options = OpenOptions::new();
     let mut lock = options
         .create(true)
@@ -82,14 +83,11 @@ fn make(directory: &Path) -> Result<(), Fault> {
         .recursive(true)
         .mode(0o700)
         .create(directory);
-    made.map_err(|error| cannot_use(directory, &error))
+    made.map_err(|error| cannot_use(directory, error))
 }
 
-fn cannot_use(path: &Path, error: &std::io::Error) -> Fault {
-    Fault::new(
-        FaultCode::Failed,
-        format!("cannot use {}: {error}", path.display()),
-    )
+fn cannot_use(path: &Path, error: std::io::Error) -> Fault {
+    DiskError::io("use", path)(error).fault()
 }
 
 /// Binds the socket: born 0600, because the umask forbids the rest (lesson L-35: a mode set afterwards
@@ -101,7 +99,7 @@ pub fn bind(layout: &Layout, _claim: &Claim) -> Result<UnixListener, Fault> {
     let path = layout.socket();
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(cannot_use(&path, &error));
+            return Err(cannot_use(&path, error));
         }
         _ => {}
     }
@@ -109,7 +107,7 @@ pub fn bind(layout: &Layout, _claim: &Claim) -> Result<UnixListener, Fault> {
     rustix::process::umask(Mode::from_raw_mode(0o177));
     let bound = UnixListener::bind(&path);
     rustix::process::umask(Mode::from_raw_mode(0o077));
-    bound.map_err(|error| cannot_use(&path, &error))
+    bound.map_err(|error| cannot_use(&path, error))
 }
 
 /// Connections of the daemon's own user and of nobody else.

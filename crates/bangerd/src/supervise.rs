@@ -2,6 +2,7 @@
 
 mod network;
 
+use crate::disks;
 use crate::host::{self, Room};
 use crate::host_network::Adopted;
 use crate::layout::SandboxPaths;
@@ -97,6 +98,7 @@ impl Supervisor {
     ) -> Result<Arc<Sandbox>, Fault> {
         // All that can be wrong with it is found before anything is made.
         self.services.boot_files(&spec, progress).await?;
+        disks::require_room(&self.services.layout.sandboxes())?;
         let sandbox = self.record(&reservation, spec).await?;
         let guard = RemoveUnlessKept {
             sandbox: Arc::clone(&sandbox),

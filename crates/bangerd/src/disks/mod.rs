@@ -10,4 +10,4 @@ pub(crate) mod whole;
 
 pub use error::DiskError;
 pub use programs::ProgramError;
-pub use sparse_ext4::make_sparse_ext4;
+pub use sparse_ext4::{make_sparse_ext4, require_room};

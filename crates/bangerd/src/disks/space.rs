@@ -20,7 +20,7 @@ fn judge(place: &Path, needed: u64, free: u64) -> Result<(), DiskError> {
     }
     Err(DiskError::NoRoom {
         place: place.to_owned(),
-        needed,
+        needed: needed.saturating_add(KEPT_FREE),
         free,
     })
 }

@@ -20,6 +20,15 @@ const LONGEST_LABEL: usize = 16;
 /// Room that an empty disk takes on the host: its journal is made lazily, its tables too.
 const ROOM_NEEDED: u64 = 4 << 20;
 
+/// Makes sure that a sandbox's two disks can be made below a directory, or a guest that has them be
+/// started: it writes at once.
+///
+/// # Errors
+/// [`DiskError::NoRoom`], or the file system cannot be looked at.
+pub fn require_room(directory: &Path) -> Result<(), DiskError> {
+    space::require(directory, 2 * ROOM_NEEDED)
+}
+
 /// Makes an empty ext4 of the nominal size that takes next to no room, at a path that must be free.
 ///
 /// It is made under a temporary name beside `path` and appears by rename, so whoever sees `path`
@@ -92,10 +101,15 @@ fn format(path: &Path, label: &str) -> Result<(), DiskError> {
         .args(arguments(path, label));
     let output = programs::output_of(command)?;
     if output.status.success() {
-        Ok(())
-    } else {
-        Err(output.failure("mke2fs").into())
+        return Ok(());
     }
+    // `ENOSPC` in the words of the C library, whose language is ours.
+    if output.stderr.contains("No space left on device") {
+        return Err(DiskError::Full {
+            place: path.to_owned(),
+        });
+    }
+    Err(output.failure("mke2fs").into())
 }
 
 fn publish(from: &Path, to: &Path) -> Result<(), DiskError> {

@@ -81,10 +81,20 @@ impl Staging {
         sync(above)
     }
 
-    /// Takes a published directory away: out of sight by one rename, then removed.
-    pub(crate) fn retire(&self, published: &Path) -> Result<(), DiskError> {
-        let aside = self.path.join("retired");
-        fs::rename(published, &aside).map_err(DiskError::io("remove", published))
+    /// Takes a published directory away: out of sight by one rename, then removed. On a disk that has
+    /// no room for even a directory it is removed where it is: broken off, that is one that is
+    /// damaged, and can be removed again.
+    pub(crate) fn retire(
+        layout: &Layout,
+        purpose: &str,
+        published: &Path,
+    ) -> Result<(), DiskError> {
+        let removing = DiskError::io("remove", published);
+        match Self::new(layout, purpose) {
+            Ok(staging) => fs::rename(published, staging.path.join("retired")).map_err(removing),
+            Err(DiskError::Full { .. }) => remove_all(published).map_err(removing),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -95,13 +105,17 @@ fn sync(directory: &Path) -> Result<(), DiskError> {
         .map_err(DiskError::io("sync", directory))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module made the directory and owns all that is in it"
+)]
+fn remove_all(directory: &Path) -> io::Result<()> {
+    fs::remove_dir_all(directory)
+}
+
 impl Drop for Staging {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this module made the directory and owns all that is in it"
-    )]
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        if let Err(error) = remove_all(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "staging directory was left behind");
         }
     }

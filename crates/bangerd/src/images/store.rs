@@ -147,8 +147,7 @@ impl ImageStore {
         if directory.symlink_metadata().is_err() {
             return Err(ImageError::NotFound { name: name.clone() });
         }
-        let staging = Staging::new(&self.layout, "deleted")?;
-        Ok(staging.retire(&directory)?)
+        Ok(Staging::retire(&self.layout, "deleted", &directory)?)
     }
 
     fn require_free(&self, name: &ArtifactName) -> Result<(), ImageError> {

@@ -106,8 +106,7 @@ impl KernelStore {
     /// [`KernelError::Unknown`], or the host refuses.
     pub fn delete(&self, name: &ArtifactName) -> Result<(), KernelError> {
         let directory = self.existing(name)?;
-        let staging = Staging::new(&self.layout, "kernel")?;
-        Ok(staging.retire(&directory)?)
+        Ok(Staging::retire(&self.layout, "kernel", &directory)?)
     }
 
     /// Imports a kernel under a name that must be free.

@@ -3,7 +3,7 @@
 use super::View;
 use super::phases::{self, Started};
 use super::survey::{Found, survey};
-use crate::disks;
+use crate::disks::{self, DiskError};
 use crate::host_network::Wish;
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
@@ -222,12 +222,7 @@ fn make_directory(path: &Path) -> Result<(), Fault> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|error| {
-            Fault::new(
-                FaultCode::Failed,
-                format!("cannot make {}: {error}", path.display()),
-            )
-        })
+        .map_err(|error| DiskError::io("create", path)(error).fault())
 }
 
 async fn make_disk(
@@ -294,6 +289,8 @@ impl Work {
             leftovers: vec![],
         };
         self.check_disks().map_err(bare)?;
+        disks::require_room(&self.services.layout.sandboxes())
+            .map_err(|error| bare(error.fault()))?;
         self.put(|record| {
             record.state = SandboxState::Starting;
             record.reason = None;

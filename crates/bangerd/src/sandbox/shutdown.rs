@@ -8,6 +8,7 @@
 //! (lesson L-4). A guest that does not follow costs the user time, never the stop (lesson L-19).
 
 use super::act::{Failure, Work, kill_and_wait};
+use crate::record::Record;
 use crate::vmm::{ProcessIdentity, Vmm};
 use banger_model::SandboxState;
 use banger_proto::guest::message::Call;
@@ -24,13 +25,13 @@ const BUTTON_LIMIT: Duration = Duration::from_secs(15);
 impl Work {
     /// Stops the guest and removes what exists only while it runs.
     pub(super) async fn stop(&mut self, reason: Option<String>) -> Result<(), Failure> {
-        let bare = |fault| Failure {
-            fault,
-            leftovers: vec![],
-        };
-        self.put(|record| record.state = SandboxState::Stopping)
+        if let Err(fault) = self
+            .put(|record| record.state = SandboxState::Stopping)
             .await
-            .map_err(bare)?;
+        {
+            // The next daemon would find it running, or ended: both is what it is then.
+            tracing::warn!("stopping without a record of it: {fault}");
+        }
         if let Some(process) = self.record().run.map(|run| run.process) {
             self.progress.stage("shutting the guest down");
             self.end_politely(&process).await;
@@ -50,15 +51,19 @@ impl Work {
         });
         // Only what should not be there goes: a disk that is missing is not made again.
         self.remove_transient().await?;
-        self.put(|record| {
+        let ended = |record: &mut Record| {
             record.state = SandboxState::Stopped;
-            record.reason = reason;
+            record.reason.clone_from(&reason);
             if let Some(place) = &mut record.network {
                 place.slot = None;
             }
-        })
-        .await
-        .map_err(bare)
+        };
+        let recorded = self.put(ended).await;
+        if recorded.is_err() {
+            // It has ended, whether that could be recorded or not.
+            self.view.send_modify(|view| ended(&mut view.record));
+        }
+        recorded.map_err(bare)
     }
 
     async fn end_politely(&self, process: &ProcessIdentity) {

@@ -161,13 +161,12 @@ pub(super) async fn delete(mut work: Work) -> Outcome {
     let recorded = work
         .put(|record| record.state = SandboxState::Deleting)
         .await;
-    let result = match recorded {
-        Ok(()) => work.reach(Goal::Absent).await,
-        Err(fault) => Err(Failure {
-            fault,
-            leftovers: vec![],
-        }),
-    };
+    if let Err(fault) = recorded {
+        // On a disk so full that not even this can be written, deleting is what helps. Broken off
+        // now, it would be a sandbox whose disks are gone, which can be deleted again.
+        tracing::warn!("deleting without a record of it: {fault}");
+    }
+    let result = work.reach(Goal::Absent).await;
     let id = work.record().id;
     let result = match result {
         Ok(()) => match work.services.store.remove(id).await {

@@ -4,12 +4,15 @@
 //! ([`stored`]), with ordered migrations that only go forward. A database that is newer than this
 //! code, or cannot be read, is refused and not changed.
 
+mod reserve;
 mod stored;
 
+use crate::disks::{DiskError, space};
 use crate::record::Record;
 use banger_model::SandboxId;
 use banger_proto::fault::{Fault, FaultCode};
-use rusqlite::{Connection, OpenFlags};
+use reserve::Reserve;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -59,6 +62,9 @@ pub enum StoreError {
     /// A statement failed.
     #[error("cannot write to the database: {0}")]
     Statement(#[from] rusqlite::Error),
+    /// The disk is full.
+    #[error(transparent)]
+    Full(DiskError),
     /// A row holds what no version of banger writes.
     #[error("the record of sandbox {id} cannot be read: {why}")]
     Row {
@@ -76,6 +82,7 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let fault = Self::new(FaultCode::Failed, &error);
         match error {
+            StoreError::Full(error) => error.fault(),
             StoreError::Open { path, .. } => fault.with_remedy(format!(
                 "nothing was changed; move {} away to begin with no sandboxes, or restore it",
                 path.display()
@@ -84,7 +91,7 @@ impl From<StoreError> for Fault {
                 fault.with_remedy("use the newer banger; nothing was changed")
             }
             StoreError::Statement(_) => {
-                fault.with_remedy("look whether the disk is full or read-only")
+                fault.with_remedy("look whether the disk is read-only or failing")
             }
             StoreError::Row { .. } => fault.with_remedy("other sandboxes are not affected"),
             StoreError::Closed => fault,
@@ -92,7 +99,83 @@ impl From<StoreError> for Fault {
     }
 }
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&mut Database) + Send>;
+
+/// What the store's thread works with.
+struct Database {
+    path: PathBuf,
+    connection: Connection,
+    reserve: Reserve,
+}
+
+impl Database {
+    /// Opens it; on a full disk with the room that is held for it.
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut reserve = Reserve::of(path);
+        let connection = match open(path) {
+            Err(error) if is_full(&error, path) && reserve.give_up() => open(path),
+            other => other,
+        };
+        let connection = connection.map_err(|error| named(error, path))?;
+        reserve.hold();
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            reserve,
+        })
+    }
+
+    /// Does a piece of work; once more with the room that is held when the disk is full.
+    fn work<T>(
+        &mut self,
+        work: impl Fn(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let worked = match work(&mut self.connection) {
+            Err(error) if is_full(&error, &self.path) && self.reserve.give_up() => {
+                tracing::warn!("the disk is full: recording with the room held for it");
+                work(&mut self.connection)
+            }
+            Ok(done) => {
+                self.reserve.hold();
+                Ok(done)
+            }
+            other => other,
+        };
+        worked.map_err(|error| named(error, &self.path))
+    }
+}
+
+/// Whether a failure comes from a full disk. SQLite has a code for a page that cannot be written; what
+/// goes wrong around that (its index, a new file) are errors like others.
+fn is_full(error: &StoreError, database: &Path) -> bool {
+    let code = match error {
+        StoreError::Statement(source) | StoreError::Open { source, .. } => {
+            source.sqlite_error_code()
+        }
+        StoreError::Schema {
+            source: rusqlite_migration::Error::RusqliteError { err, .. },
+            ..
+        } => err.sqlite_error_code(),
+        _ => None,
+    };
+    let directory = database.parent().unwrap_or(Path::new("/"));
+    let nothing_is_free = || space::free(directory).is_ok_and(|free| free < reserve::SIZE);
+    match code {
+        Some(ErrorCode::DiskFull) => true,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => nothing_is_free(),
+        _ => false,
+    }
+}
+
+/// A full disk is told in the words of all that finds it full.
+fn named(error: StoreError, database: &Path) -> StoreError {
+    if !is_full(&error, database) {
+        return error;
+    }
+    StoreError::Full(DiskError::Full {
+        place: database.to_owned(),
+    })
+}
 
 /// A handle to the store's thread. Cheap to clone; the thread ends with the last handle.
 #[derive(Clone)]
@@ -110,13 +193,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Open`], [`StoreError::Schema`]; the file's bytes are as they were then.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = open(path)?;
+        let mut database = Database::open(path)?;
         let (jobs, inbox) = mpsc::channel::<Job>();
         let thread = std::thread::Builder::new().name("store".into());
         thread
             .spawn(move || {
                 while let Ok(job) = inbox.recv() {
-                    job(&mut connection);
+                    job(&mut database);
                 }
             })
             .map_err(|_| StoreError::Closed)?;
@@ -126,11 +209,11 @@ impl Store {
     async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+        W: Fn(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, waiting) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let _nobody_waits = answer.send(work(connection));
+        let job: Job = Box::new(move |database| {
+            let _nobody_waits = answer.send(database.work(work));
         });
         self.0.send(job).map_err(|_| StoreError::Closed)?;
         waiting.await.map_err(|_| StoreError::Closed)?
@@ -205,11 +288,12 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(in_file)?;
     // Every pragma in the call that opens (lesson L-21). `FULL`: intent is durable before the first
-    // host object is made.
+    // host object is made. A short log is written over soon: on a full disk it need not grow.
     connection
         .execute_batch(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA wal_autocheckpoint = 64;",
         )
         .map_err(in_file)?;
     Migrations::from_slice(MIGRATIONS)

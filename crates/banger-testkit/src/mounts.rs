@@ -1,0 +1,138 @@
+//! File systems of a test's own, in a mount namespace of its own: small ones can really be filled.
+
+use crate::fixtures;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Set for the copy of a test that runs in its own namespace.
+const MARK: &str = "BANGER_TEST_MOUNTS";
+
+/// Files and directories that a small file system can have.
+const INODES: u64 = 1000;
+
+/// Runs a test in a mount namespace of its own: the same test once more, as another process, under
+/// `unshare(1)`. Who is not root gets a user namespace too, where the host allows it.
+///
+/// # Panics
+/// When the namespace cannot be had or the test fails in it.
+pub fn own(test: impl FnOnce()) {
+    if std::env::var_os(MARK).is_some() {
+        return test();
+    }
+    let name = std::thread::current().name().map(str::to_owned);
+    let name = name.expect("a test's thread has its name");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--propagation", "private"]);
+    if !rustix::process::geteuid().is_root() {
+        unshare.arg("--map-root-user");
+    }
+    unshare
+        .arg("--")
+        .arg(std::env::current_exe().expect("this test's path"));
+    unshare
+        .args(["--exact", &name, "--nocapture"])
+        .env(MARK, "1");
+    let output = unshare
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output();
+    let output = output.expect("unshare(1), of util-linux");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{name} in its own mount namespace (root, or user namespaces, needed): {}\n{said}",
+        output.status
+    );
+}
+
+/// A small file system, unmounted when dropped.
+#[derive(Debug)]
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts an empty one of so many MiB at a directory.
+    ///
+    /// # Panics
+    /// When it cannot be mounted.
+    #[must_use]
+    pub fn mount(at: &Path, mib: u64) -> Self {
+        fixtures::private_directory(at);
+        let mut mount = Command::new("mount");
+        let options = format!("size={mib}m,nr_inodes={INODES},mode=0700");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]);
+        let status = mount.arg(at).status().expect("mount(8)");
+        assert!(
+            status.success(),
+            "cannot mount a file system on {}",
+            at.display()
+        );
+        Self(at.to_owned())
+    }
+
+    /// The file that fills it.
+    #[must_use]
+    pub fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
+    }
+
+    /// Fills it until so many bytes are free, in whole pages.
+    ///
+    /// # Panics
+    /// When less is free already.
+    pub fn fill(&self, leave: u64) {
+        let mut options = std::fs::File::options();
+        let file = options.create(true).append(true).open(self.ballast());
+        let file = file.expect("a file");
+        let taken = file.metadata().expect("its size").size();
+        let more = self.free().checked_sub(leave).expect("room to fill");
+        if more > 0 {
+            fallocate(&file, FallocateFlags::empty(), taken, more).expect("room");
+        }
+        assert_eq!(self.free(), leave);
+    }
+
+    /// Makes as many files as it can have: not even a directory fits any more.
+    ///
+    /// # Panics
+    /// When one cannot be made.
+    pub fn fill_with_files(&self) {
+        let left = statvfs(&self.0).expect("a file system").f_favail;
+        for number in 0..left {
+            let name = self.0.join(format!("file-{number}"));
+            std::fs::File::create(name).expect("a file");
+        }
+    }
+
+    /// Makes room again.
+    ///
+    /// # Panics
+    /// When it was not filled.
+    pub fn make_room(&self) {
+        let entries = std::fs::read_dir(&self.0).expect("a directory").flatten();
+        for entry in entries.filter(|entry| entry.path().is_file()) {
+            std::fs::remove_file(entry.path()).expect("filled");
+        }
+    }
+
+    /// Bytes that are free.
+    ///
+    /// # Panics
+    /// When it cannot be looked at.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        let found = statvfs(&self.0).expect("a file system");
+        found.f_bavail * found.f_frsize
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // With the namespace it goes anyway; without this its directory could not be removed.
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} stays mounted", self.0.display());
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A disk that is full, nearly full, or fills while something is under way.
+
+use banger_testkit::checks::{run, start};
+use banger_testkit::{Ran, World, fixtures, mounts};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+/// Room for two sandboxes, an import, and what is kept free for others.
+const MIB: u64 = 256;
+
+fn world() -> World {
+    World::simulated_on_small_disk(MIB)
+}
+
+/// All that is kept, but for the place where things are made and the room that the database gives up.
+fn kept(world: &World) -> Vec<PathBuf> {
+    let passing = |path: &PathBuf| path.ends_with("staging") || path.ends_with("state.reserve");
+    let kept = world.kept().into_keys();
+    kept.filter(|path| !passing(path)).collect()
+}
+
+/// An error that says that there is no room, and what to do.
+fn says_full(ran: &Ran) {
+    assert!(matches!(ran.code, Some(1 | 125)), "{ran:?}");
+    assert!(ran.stderr.contains("no room"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("remedy"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("free room"), "{}", ran.stderr);
+}
+
+#[test]
+fn nothing_is_created_on_a_full_or_nearly_full_disk() {
+    mounts::own(|| {
+        let world = world();
+        assert!(world.names().is_empty());
+        let before = world.kept();
+        for leave in [32 << 20, 1 << 20, 4096, 0] {
+            world.small_disk().fill(leave);
+            let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
+            assert_eq!(ran.code, Some(125), "{ran:?}");
+            says_full(&ran);
+            let ran = world.run(["vm", "create", "--no-start", "--name", "v"]);
+            assert_eq!(ran.code, Some(1), "{ran:?}");
+            says_full(&ran);
+            assert_eq!(world.kept(), before, "{leave} bytes free");
+            world.assert_nothing_left();
+        }
+        world.small_disk().make_room();
+        let ran = world.run(run(&["--rm", "--name", "v", "--", "echo", "there"]));
+        assert_eq!(ran.good().text(), "there\n");
+    });
+}
+
+#[test]
+fn a_disk_that_fills_while_disks_are_made_leaves_nothing() {
+    mounts::own(|| {
+        let world = world();
+        let ballast = world.small_disk().ballast();
+        // The program that makes the disks finds that somebody was quicker.
+        let programs = world.path("bin");
+        fs::create_dir(&programs).expect("made");
+        let script = format!(
+            "#!/bin/sh\ndd if=/dev/zero of={} bs=64k 2>/dev/null\nexec /sbin/mke2fs \"$@\"\n",
+            ballast.display()
+        );
+        let mke2fs = programs.join("mke2fs");
+        fs::write(&mke2fs, script).expect("written");
+        fs::set_permissions(&mke2fs, PermissionsExt::from_mode(0o755)).expect("set");
+        let path = std::env::var("PATH").expect("a path");
+        let mut first = world.banger(["vm", "list"]);
+        first.env("PATH", format!("{}:{path}", programs.display()));
+        assert!(first.status().expect("ran").success());
+        let before = kept(&world);
+        let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
+        assert_eq!(ran.code, Some(125), "{ran:?}");
+        says_full(&ran);
+        assert!(ballast.exists(), "the daemon used another mke2fs");
+        world.assert_nothing_left();
+        assert_eq!(kept(&world), before);
+        world.small_disk().make_room();
+        fs::remove_file(mke2fs).expect("removed");
+        let _ = world.run(run(&["--rm", "--", "true"])).good();
+    });
+}
+
+#[test]
+fn what_frees_room_works_on_a_full_disk() {
+    mounts::own(|| {
+        let world = world();
+        start(&world, "runs");
+        let _ = world
+            .run(["vm", "create", "--no-start", "--name", "made"])
+            .good();
+        world.small_disk().fill(0);
+        // Nothing that is there is disturbed.
+        let ran = world.run(["vm", "exec", "runs", "--", "echo", "there"]);
+        assert_eq!(ran.good().text(), "there\n");
+        assert_eq!(world.names(), ["made", "runs"]);
+        says_full(&world.run(["vm", "start", "made"]));
+        assert_eq!(world.show("made")["state"], "created");
+        let _ = world.run(["vm", "stop", "runs"]).good();
+        assert_eq!(world.show("runs")["state"], "stopped");
+        let _ = world.run(["vm", "rm", "made"]).good();
+        assert_eq!(world.names(), ["runs"]);
+        world.small_disk().make_room();
+        let _ = world.run(["vm", "start", "runs"]).good();
+        world.small_disk().fill(0);
+        let _ = world.run(["vm", "kill", "runs"]).good();
+        assert_eq!(world.show("runs")["state"], "stopped");
+        let _ = world.run(["vm", "rm", "runs"]).good();
+        world.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_daemon_that_starts_on_a_full_disk_finds_everything() {
+    mounts::own(|| {
+        let world = world();
+        start(&world, "runs");
+        let _ = world
+            .run(["vm", "create", "--no-start", "--name", "made"])
+            .good();
+        let before = world.vmms();
+        world.small_disk().fill(0);
+        world.kill_daemon();
+        assert_eq!(world.names(), ["made", "runs"]);
+        assert_eq!(world.vmms(), before);
+        let ran = world.run(["vm", "exec", "runs", "--", "echo", "there"]);
+        assert_eq!(ran.good().text(), "there\n");
+        let _ = world.run(["vm", "rm", "made"]).good();
+        let _ = world.run(["vm", "rm", "runs"]).good();
+        world.assert_nothing_left();
+        // With nothing that runs it leaves, and what it cleans up then needs no room either.
+        world.small_disk().fill(0);
+        world.stop_daemon();
+        assert_eq!(world.names(), [""; 0]);
+    });
+}
+
+/// A full disk of another kind: bytes are free, and not even a directory can be made.
+#[test]
+fn a_disk_that_takes_no_more_files_is_told_and_can_be_cleared() {
+    mounts::own(|| {
+        let world = world();
+        let spare = world.path("vmlinux");
+        let spare = spare.to_str().expect("text");
+        let _ = world
+            .run(["kernel", "import", "spare", "--file", spare])
+            .good();
+        world.small_disk().fill_with_files();
+        for arguments in [
+            run(&["--rm", "--", "true"]),
+            vec!["kernel", "import", "another", "--file", spare],
+        ] {
+            let ran = world.run(arguments);
+            says_full(&ran);
+            world.assert_nothing_left();
+        }
+        let _ = world.run(["kernel", "rm", "spare"]).good();
+        let kernels = world.run(["kernel", "list", "--json"]).good().json();
+        assert_eq!(kernels.as_array().map(Vec::len), Some(1), "{kernels}");
+        world.small_disk().make_room();
+        let _ = world.run(run(&["--rm", "--", "true"])).good();
+    });
+}
+
+#[test]
+fn imports_onto_a_full_disk_publish_nothing() {
+    mounts::own(|| {
+        // An image needs room twice while it is made.
+        let world = World::simulated_on_small_disk(MIB + 128);
+        assert!(world.names().is_empty());
+        let before = kept(&world);
+        let tar = world.path("large.tar");
+        let mut bytes = fixtures::tar_entry("large", b'0', &vec![7; 80 << 20]);
+        bytes.extend([0; 1024]);
+        fs::write(&tar, bytes).expect("written");
+        let kernel = world.path("large-kernel");
+        let mut bytes = fixtures::kernel_elf();
+        bytes.resize(20 << 20, 7);
+        fs::write(&kernel, bytes).expect("written");
+        let image = ["image", "import", tar.to_str().expect("text"), "large"];
+        let kernel = [
+            "kernel",
+            "import",
+            "large",
+            "--file",
+            kernel.to_str().expect("text"),
+        ];
+        for leave in [180 << 20, 80 << 20, 32 << 20, 4096, 0] {
+            world.small_disk().fill(leave);
+            says_full(&world.run(image));
+            if leave < 80 << 20 {
+                says_full(&world.run(kernel));
+            }
+            assert_eq!(kept(&world), before, "{leave} bytes free");
+        }
+        world.small_disk().make_room();
+        let _ = world.run(kernel).good();
+        let _ = world.run(image).good();
+    });
+}

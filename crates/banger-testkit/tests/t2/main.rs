@@ -1,0 +1,11 @@
+//! T2: the real command line and daemon with a simulated QEMU, on file systems of their own. See
+//! `docs/testing.md`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests say what is wrong by a panic"
+)]
+
+mod full_disk;
