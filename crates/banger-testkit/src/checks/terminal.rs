@@ -79,6 +79,17 @@ pub fn an_interrupt_reaches_the_guests_process(world: &World) {
     assert_eq!((ran.text().as_str(), ran.code), ("caught\n", Some(3)));
 }
 
+fn hung_up(world: &World, mark: &str) {
+    crate::eventually("the session's hangup", Duration::from_secs(60), || {
+        let seen = world.run(["vm", "exec", "v", "--", "cat", mark]);
+        if seen.code == Some(0) {
+            Ok(())
+        } else {
+            Err(seen.stderr)
+        }
+    });
+}
+
 /// # Panics
 /// When losing the terminal kills more or less than the session.
 pub fn losing_the_terminal_kills_the_session_and_nothing_else(world: &World) {
@@ -93,14 +104,17 @@ pub fn losing_the_terminal_kills_the_session_and_nothing_else(world: &World) {
     );
     session.exp_string("ready").expect("a trap");
     drop(session);
-    crate::eventually("the session's hangup", Duration::from_secs(60), || {
-        let seen = world.run(["vm", "exec", "v", "--", "cat", &mark]);
-        if seen.code == Some(0) {
-            Ok(())
-        } else {
-            Err(seen.stderr)
-        }
-    });
+    hung_up(world, &mark);
+    // A client that is killed cannot even say that it leaves.
+    let _ = world.run(["vm", "exec", "v", "--", "rm", &mark]).good();
+    let mut child = run::start(&mut world.banger(["vm", "exec", "v", "--", "sh", "-c", &script]));
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("readable");
+    assert_eq!(line, "ready\n");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    hung_up(world, &mark);
     assert_eq!(world.vmms(), before);
     assert_eq!(world.show("v")["state"], "running");
 }
