@@ -13,6 +13,9 @@
 //! | `endless-frame` | answers the hello, then begins a frame and drips its bytes |
 //! | `deaf` | works, but does not power off: neither when asked nor by its button |
 //! | `memory-hog` | answers the hello, then sends without credit |
+//!
+//! While there is a file `io-error` beside the program its guests are paused, as after a write that
+//! found no room; letting one go on removes it.
 
 use banger_agent::{Machine, Root, World};
 use banger_proto::guest::codec::{Decoder, Received};
@@ -52,7 +55,8 @@ pub fn main(program: &Path, arguments: &[String]) -> ExitCode {
     let agent = UnixListener::bind(sockets.agent).expect("the agent's port");
     let control = UnixListener::bind(sockets.control).expect("the control socket");
     let deaf = scenario == "deaf";
-    std::thread::spawn(move || serve_control(&control, deaf));
+    let paused = program.with_file_name("io-error");
+    std::thread::spawn(move || serve_control(&control, deaf, &paused));
     match scenario.as_str() {
         "" | "deaf" => serve_agent(agent, deaf),
         other => misbehave(&agent, other),
@@ -90,16 +94,16 @@ fn socket_paths(arguments: &[String]) -> Sockets {
     }
 }
 
-fn serve_control(listener: &UnixListener, deaf: bool) {
-    for connection in listener.incoming().flatten() {
-        std::thread::spawn(move || {
+fn serve_control(listener: &UnixListener, deaf: bool, paused: &Path) {
+    std::thread::scope(|scope| {
+        for connection in listener.incoming().flatten() {
             // A client that leaves ends its connection.
-            let _left = answer_control(connection, deaf);
-        });
-    }
+            scope.spawn(|| drop(answer_control(connection, deaf, paused)));
+        }
+    });
 }
 
-fn answer_control(mut connection: UnixStream, deaf: bool) -> std::io::Result<()> {
+fn answer_control(mut connection: UnixStream, deaf: bool, paused: &Path) -> std::io::Result<()> {
     let version = r#"{"qemu":{"micro":2,"minor":0,"major":10},"package":"simulated"}"#;
     writeln!(
         connection,
@@ -112,6 +116,7 @@ fn answer_control(mut connection: UnixStream, deaf: bool) -> std::io::Result<()>
             .map(|id| format!(r#","id":{id}"#))
             .unwrap_or_default();
         let answer = match command["execute"].as_str() {
+            Some("query-status") if paused.exists() => r#"{"status":"io-error","running":false}"#,
             Some("query-status") => r#"{"status":"running","running":true}"#,
             Some("query-version") => version,
             _ => "{}",
@@ -120,6 +125,7 @@ fn answer_control(mut connection: UnixStream, deaf: bool) -> std::io::Result<()>
         match command["execute"].as_str() {
             Some("system_powerdown") if !deaf => end(),
             Some("quit") => end(),
+            Some("cont") if paused.exists() => std::fs::remove_file(paused)?,
             _ => {}
         }
     }

@@ -139,6 +139,20 @@ impl World {
     /// When it was not prepared.
     #[must_use]
     pub fn real() -> Self {
+        Self::real_on(None)
+    }
+
+    /// As [`Self::real`], with its state on a file system of so many MiB. Only in
+    /// [`crate::mounts::own`].
+    ///
+    /// # Panics
+    /// As [`Self::real`], and when nothing may be mounted.
+    #[must_use]
+    pub fn real_on_small_disk(mib: u64) -> Self {
+        Self::real_on(Some(mib))
+    }
+
+    fn real_on(small_disk: Option<u64>) -> Self {
         let variable = |name: &str| {
             std::env::var_os(name)
                 .map(PathBuf::from)
@@ -146,7 +160,10 @@ impl World {
                     panic!("{name} is not set: run this tier with `cargo xtask test T3`")
                 })
         };
-        let world = Self::new(variable("BANGER_TEST_BIN"));
+        let mut world = Self::new(variable("BANGER_TEST_BIN"));
+        if let Some(mib) = small_disk {
+            world.mount_state(mib);
+        }
         let prepared = variable("BANGER_TEST_STATE");
         for (home, things) in [
             ("state", ["images", "kernels"].as_slice()),

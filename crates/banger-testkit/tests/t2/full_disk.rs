@@ -1,10 +1,14 @@
 //! A disk that is full, nearly full, or fills while something is under way.
 
 use banger_testkit::checks::{run, start};
-use banger_testkit::{Ran, World, fixtures, mounts};
+use banger_testkit::run as program;
+use banger_testkit::{Ran, World, eventually, fixtures, mounts};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Room for two sandboxes, an import, and what is kept free for others.
 const MIB: u64 = 256;
@@ -198,5 +202,93 @@ fn imports_onto_a_full_disk_publish_nothing() {
         world.small_disk().make_room();
         let _ = world.run(kernel).good();
         let _ = world.run(image).good();
+    });
+}
+
+/// The reason that is shown of a sandbox, once it is as wanted.
+fn reason(world: &World, name: &str, wanted: fn(Option<&str>) -> bool) -> String {
+    eventually("the reason", LIMIT, || {
+        let shown = world.show(name);
+        assert_eq!(shown["state"], "running");
+        let reason = shown["reason"].as_str();
+        if wanted(reason) {
+            Ok(reason.unwrap_or_default().to_owned())
+        } else {
+            Err(shown["reason"].to_string())
+        }
+    })
+}
+
+#[test]
+fn a_guest_that_waits_for_room_is_told_and_goes_on_when_there_is_some() {
+    mounts::own(|| {
+        let world = world();
+        start(&world, "v");
+        let paused = world.path("io-error");
+        world.small_disk().fill(0);
+        fs::write(&paused, "").expect("written");
+        let told = reason(&world, "v", |reason| reason.is_some());
+        let place = world.state().display().to_string();
+        assert!(
+            told.contains("no room left") && told.contains(&place),
+            "{told}"
+        );
+        let table = world.run(["ps"]).good().text();
+        assert!(table.contains("no room left"), "{table}");
+        // It could not answer, and is not waited for.
+        let ran = world.run(["vm", "exec", "v", "--", "true"]);
+        assert_eq!(ran.code, Some(125), "{ran:?}");
+        assert!(ran.stderr.contains("no room left"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("free room"), "{}", ran.stderr);
+        // A daemon that starts anew finds it out for itself.
+        world.kill_daemon();
+        let _ = reason(&world, "v", |reason| reason.is_some());
+        assert!(paused.exists(), "there is no room to go on");
+        world.small_disk().make_room();
+        let _ = reason(&world, "v", |reason| reason.is_none());
+        assert!(!paused.exists(), "nobody let it go on");
+        let _ = world.run(["vm", "exec", "v", "--", "true"]).good();
+    });
+}
+
+#[test]
+fn a_guest_that_waits_for_room_can_be_stopped_at_once() {
+    mounts::own(|| {
+        let world = world();
+        start(&world, "v");
+        world.small_disk().fill(0);
+        fs::write(world.path("io-error"), "").expect("written");
+        let _ = reason(&world, "v", |reason| reason.is_some());
+        let begin = Instant::now();
+        let ran = world.run(["vm", "stop", "v"]).good();
+        assert!(ran.stderr.contains("is lost"), "{}", ran.stderr);
+        assert!(
+            begin.elapsed() < Duration::from_secs(12),
+            "no limit is waited for"
+        );
+        assert_eq!(world.show("v")["state"], "stopped");
+        assert_eq!(world.show("v")["reason"], serde_json::Value::Null);
+        assert!(world.vmms().is_empty());
+    });
+}
+
+#[test]
+fn a_guest_that_finds_no_room_while_it_boots_is_given_up() {
+    mounts::own(|| {
+        let world = world();
+        world.scenario("silent");
+        let paused = world.path("io-error");
+        let child = program::start(&mut world.banger(run(&["--rm", "--", "true"])));
+        eventually("the VMM", LIMIT, || {
+            if world.vmms().is_empty() {
+                Err("none")
+            } else {
+                Ok(())
+            }
+        });
+        fs::write(&paused, "").expect("written");
+        let ran = program::finish(child, Vec::new(), LIMIT);
+        says_full(&ran);
+        world.assert_nothing_left();
     });
 }

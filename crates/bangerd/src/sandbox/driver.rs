@@ -3,7 +3,7 @@
 use super::act::{Failure, Work};
 use super::command::{Command, Reply};
 use super::works::{self, Done, Outcome};
-use super::{Sandbox, View, refused};
+use super::{Sandbox, View, refused, stall};
 use crate::guest::{Link, LinkError, Met};
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
@@ -36,6 +36,7 @@ pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbo
         link: None,
         agent_version: String::new(),
         trouble: None,
+        stalled: None,
         gone: false,
     });
     let sandbox = Arc::new(Sandbox {
@@ -54,6 +55,7 @@ pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbo
         work: None,
         vmm_end: None,
         link_end: None,
+        stall: None,
     };
     tokio::spawn(driver.run(adopt));
     sandbox
@@ -77,6 +79,8 @@ struct Driver {
     vmm_end: Option<BoxFuture<'static, ExitReport>>,
     /// Ends when the link is lost, or made again.
     link_end: Option<BoxFuture<'static, LinkEvent>>,
+    /// Ends when the guest is paused for want of room, or goes on again.
+    stall: Option<BoxFuture<'static, bool>>,
 }
 
 enum LinkEvent {
@@ -90,6 +94,8 @@ enum Event {
     WorkDone(Outcome),
     VmmEnded(ExitReport),
     Link(LinkEvent),
+    /// The guest is paused for want of room, or goes on.
+    Stalled(bool),
     /// Nobody holds a handle any more.
     Abandoned,
 }
@@ -109,6 +115,7 @@ impl Driver {
                 }
                 Event::VmmEnded(report) => self.vmm_ended(&report),
                 Event::Link(event) => self.link_changed(event),
+                Event::Stalled(stalled) => self.stall_changed(stalled),
                 Event::Abandoned => return,
             }
         }
@@ -120,16 +127,19 @@ impl Driver {
             work,
             vmm_end,
             link_end,
+            stall,
             ..
         } = self;
         let work = OptionFuture::from(work.as_mut().map(|under_way| &mut under_way.future));
         let vmm_end = OptionFuture::from(vmm_end.as_mut());
         let link_end = OptionFuture::from(link_end.as_mut());
+        let stall = OptionFuture::from(stall.as_mut());
         tokio::select! {
             Some(outcome) = work => Event::WorkDone(outcome),
             command = inbox.recv() => command.map_or(Event::Abandoned, Event::Command),
             Some(report) = vmm_end => Event::VmmEnded(report),
             Some(event) = link_end => Event::Link(event),
+            Some(stalled) = stall => Event::Stalled(stalled),
         }
     }
 
@@ -295,6 +305,26 @@ impl Driver {
             (true, None) => Some(self.relink()),
             _ => None,
         };
+        self.watch_stall(running);
+    }
+
+    fn watch_stall(&mut self, running: bool) {
+        if !running {
+            self.stall = None;
+            self.view.send_modify(|view| view.stalled = None);
+            return;
+        }
+        let was = self.view.borrow().stalled.is_some();
+        let (services, paths) = (Arc::clone(&self.services), self.paths.clone());
+        self.stall = Some(async move { stall::changed(&services, &paths, was).await }.boxed());
+    }
+
+    fn stall_changed(&mut self, stalled: bool) {
+        let reason = stalled.then(|| stall::reason(&self.paths.state));
+        let told = reason.as_deref().unwrap_or("goes on");
+        tracing::warn!(sandbox = %self.view.borrow().record.name, "guest {told}");
+        self.view.send_modify(|view| view.stalled = reason);
+        self.watch_stall(true);
     }
 
     fn relink(&self) -> BoxFuture<'static, LinkEvent> {

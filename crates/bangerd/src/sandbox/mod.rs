@@ -16,6 +16,7 @@ pub mod command;
 mod driver;
 mod phases;
 mod shutdown;
+mod stall;
 mod survey;
 mod works;
 
@@ -46,6 +47,8 @@ pub struct View {
     pub agent_version: String,
     /// Why there is no link though the guest runs.
     pub trouble: Option<String>,
+    /// Why its guest is paused, when it is.
+    pub stalled: Option<String>,
     /// It is deleted: nothing will come any more.
     pub gone: bool,
 }
@@ -69,10 +72,14 @@ impl Sandbox {
         self.view.borrow().clone()
     }
 
-    /// Its record now.
+    /// Its record now; with the reason why its guest is paused, which is not stored: it holds only
+    /// for as long as somebody looks.
     #[must_use]
     pub fn record(&self) -> Record {
-        self.view.borrow().record.clone()
+        let view = self.view.borrow();
+        let mut record = view.record.clone();
+        record.reason = record.reason.or_else(|| view.stalled.clone());
+        record
     }
 
     /// Sends a request to the driver; the answer comes when it is done.
@@ -202,6 +209,13 @@ fn ready(view: &View) -> Readiness {
     let state = view.record.state;
     match (admit(state, Request::Use), &view.link, &view.trouble) {
         (Admission::Refuse(refusal), _, _) => Readiness::Never(refused(view, refusal)),
+        (Admission::Go, _, _) if let Some(stalled) = &view.stalled => Readiness::Never(
+            Fault::new(
+                FaultCode::Unavailable,
+                format!("sandbox {} is {stalled}", view.record.name),
+            )
+            .with_remedy("delete what is not needed, or free room otherwise"),
+        ),
         (Admission::Go, Some(link), _) if link.lost().is_none() => {
             Readiness::Ready(Arc::clone(link))
         }

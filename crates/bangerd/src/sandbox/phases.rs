@@ -8,6 +8,8 @@
 //! were seen to die in early boot for no fault of the image's.
 
 use super::act::{Work, kill_and_wait};
+use super::stall;
+use crate::disks::DiskError;
 use crate::guest::{self, Link};
 use crate::host;
 use crate::host_network::Attachment;
@@ -181,6 +183,7 @@ impl Launched {
         let limit = work.services.config.start_limit;
         let outcome = tokio::select! {
             met = Link::meet(&socket, limit) => met.map_err(|error| error.to_string()),
+            () = stall::at_start(&*self.vmm, &work.paths) => return Err(self.no_room(work).await),
             ended = self.vmm.exited(&self.process, &work.paths) => {
                 Err(match ended {
                     Ok(report) => format!("its VMM {report}"),
@@ -209,6 +212,21 @@ impl Launched {
                     worth_another_try: killed.is_ok(),
                 })
             }
+        }
+    }
+}
+
+impl Launched {
+    /// The host has no room for what the guest writes while it boots: not the guest's failure, and
+    /// another try would end in the same way.
+    async fn no_room(&self, work: &Work) -> Early {
+        let killed = kill_and_wait(&self.process).await;
+        let full = DiskError::Full {
+            place: work.paths.state.clone(),
+        };
+        Early {
+            fault: killed.err().unwrap_or_else(|| full.fault()),
+            worth_another_try: false,
         }
     }
 }

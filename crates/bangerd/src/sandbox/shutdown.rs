@@ -67,6 +67,11 @@ impl Work {
     }
 
     async fn end_politely(&self, process: &ProcessIdentity) {
+        if self.view.borrow().stalled.is_some() {
+            self.progress
+                .note("the guest is paused and cannot be asked: what it had not written is lost");
+            return self.end_hard(process).await;
+        }
         let link = self.view.borrow().link.clone();
         let asked = match link {
             Some(link) => match link.call(&Call::Shutdown, SYNC_LIMIT).await {
@@ -91,6 +96,10 @@ impl Work {
         }
         self.progress
             .note("the guest did not power off: killing its VMM");
+        self.end_hard(process).await;
+    }
+
+    async fn end_hard(&self, process: &ProcessIdentity) {
         if let Err(fault) = kill_and_wait(process).await {
             // The survey that follows finds it alive, tries again, and says so.
             tracing::error!("{fault}");

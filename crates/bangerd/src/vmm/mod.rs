@@ -41,6 +41,15 @@ pub trait Vmm: Send + Sync {
     /// is seen by [`Vmm::exited`].
     fn power_button<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>>;
 
+    /// Whether the guest's processors run.
+    fn run_state<'a>(
+        &'a self,
+        paths: &'a SandboxPaths,
+    ) -> BoxFuture<'a, Result<RunState, VmmError>>;
+
+    /// Lets a guest that is paused go on, beginning with the write that paused it.
+    fn go_on<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>>;
+
     /// Waits until the process has ended, without a limit on time, and says what is known of it.
     fn exited<'a>(
         &'a self,
@@ -50,6 +59,17 @@ pub trait Vmm: Send + Sync {
 
     /// What this is, for people.
     fn describe(&self) -> Backend;
+}
+
+/// What a VMM says of its guest's processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// They run.
+    Running,
+    /// They are paused: a write to a disk found no room on the host.
+    NoRoom,
+    /// Neither: the machine is being made, or has ended, or was paused by somebody else.
+    Other,
 }
 
 /// A machine that was started.

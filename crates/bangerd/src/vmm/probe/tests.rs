@@ -2,7 +2,7 @@ mod t1 {
     use super::super::*;
     use crate::layout::SandboxPaths;
     use crate::vmm::qemu::{Program, Version};
-    use crate::vmm::{Backend, ExitReport, Launched, Machine, ProcessIdentity};
+    use crate::vmm::{Backend, ExitReport, Launched, Machine, ProcessIdentity, RunState};
     use std::fs;
     use std::process::{Command, Stdio};
     use std::sync::Mutex;
@@ -69,6 +69,17 @@ mod t1 {
         }
 
         fn power_button<'a>(&'a self, _: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn run_state<'a>(
+            &'a self,
+            _: &'a SandboxPaths,
+        ) -> BoxFuture<'a, Result<RunState, VmmError>> {
+            Box::pin(async { Ok(RunState::Running) })
+        }
+
+        fn go_on<'a>(&'a self, _: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {
             Box::pin(async { Ok(()) })
         }
 

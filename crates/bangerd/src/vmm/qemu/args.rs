@@ -106,6 +106,10 @@ fn sockets_and_console(line: &mut CommandLine, machine: &Machine) {
 /// One disk. `-blockdev` takes the file's name literally, where `-drive` looks for a protocol in
 /// it. The guest's discards make the file sparse again; its flushes reach the host's disk only if
 /// the machine is durable. A file that is written to is locked by QEMU against a second writer.
+///
+/// A write that finds no room on the host pauses the guest (`werror=enospc`), which can go on once
+/// there is room: an error would make it take its file systems away from what runs on them. Other
+/// errors are the guest's to see, as those of a disk that fails.
 fn drive(line: &mut CommandLine, disk: &Disk, durable: bool) {
     let serial = disk.role.serial();
     let read_only = if disk.read_only { "on" } else { "off" };
@@ -120,7 +124,10 @@ fn drive(line: &mut CommandLine, disk: &Disk, durable: bool) {
     );
     line.option(
         "-device",
-        format!("virtio-blk-pci,drive={serial},serial={serial},write-cache=on"),
+        format!(
+            "virtio-blk-pci,drive={serial},serial={serial},write-cache=on,\
+             werror=enospc,rerror=report"
+        ),
     );
 }
 

@@ -13,7 +13,7 @@ pub use launcher::{LAUNCH_VERB, Launcher, launcher_main};
 pub use survey::{FLOOR, PROGRAM_VARIABLE, Places, Program, Version};
 
 use super::process::{ExitReport, log_tail};
-use super::{Backend, Launched, Machine, ProcessIdentity, Vmm, VmmError};
+use super::{Backend, Launched, Machine, ProcessIdentity, RunState, Vmm, VmmError};
 use crate::layout::SandboxPaths;
 use futures_util::future::BoxFuture;
 use qmp::{Qmp, QmpError};
@@ -51,9 +51,25 @@ impl Qemu {
         }
     }
 
+    async fn connect(&self, paths: &SandboxPaths) -> Result<Qmp, QmpError> {
+        Qmp::connect(&paths.vmm_socket(), self.command_limit).await
+    }
+
     async fn press(&self, paths: &SandboxPaths) -> Result<(), QmpError> {
-        let mut qmp = Qmp::connect(&paths.vmm_socket(), self.command_limit).await?;
-        qmp.system_powerdown().await
+        self.connect(paths).await?.system_powerdown().await
+    }
+
+    async fn ask(&self, paths: &SandboxPaths) -> Result<RunState, QmpError> {
+        Ok(match self.connect(paths).await?.query_status().await? {
+            qmp::RunState::Running => RunState::Running,
+            // With the error policy of our disks a lack of room is the only error that pauses.
+            qmp::RunState::Halted(word) if word == "io-error" => RunState::NoRoom,
+            qmp::RunState::Starting | qmp::RunState::Halted(_) => RunState::Other,
+        })
+    }
+
+    async fn unpause(&self, paths: &SandboxPaths) -> Result<(), QmpError> {
+        self.connect(paths).await?.cont().await
     }
 }
 
@@ -67,6 +83,25 @@ impl Vmm for Qemu {
             let doing = "press the power button";
             let pressed = self.press(paths).await;
             pressed.map_err(|source| VmmError::Control { doing, source })
+        })
+    }
+
+    fn run_state<'a>(
+        &'a self,
+        paths: &'a SandboxPaths,
+    ) -> BoxFuture<'a, Result<RunState, VmmError>> {
+        Box::pin(async move {
+            let doing = "ask for the guest's state";
+            let asked = self.ask(paths).await;
+            asked.map_err(|source| VmmError::Control { doing, source })
+        })
+    }
+
+    fn go_on<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {
+        Box::pin(async move {
+            let doing = "let the guest go on";
+            let unpaused = self.unpause(paths).await;
+            unpaused.map_err(|source| VmmError::Control { doing, source })
         })
     }
 

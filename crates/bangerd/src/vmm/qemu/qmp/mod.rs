@@ -138,6 +138,14 @@ impl Qmp {
         self.command("system_powerdown").await.map(drop)
     }
 
+    /// Lets the processors run on; writes that paused them are tried again first.
+    ///
+    /// # Errors
+    /// As the exchange goes wrong.
+    pub async fn cont(&mut self) -> Result<(), QmpError> {
+        self.command("cont").await.map(drop)
+    }
+
     /// Ends the process; it may be gone before its answer arrives.
     ///
     /// # Errors

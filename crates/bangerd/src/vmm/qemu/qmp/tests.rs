@@ -60,6 +60,7 @@ mod t1 {
             "{\"event\": \"RESUME\", \"timestamp\": {}}\r\n\r\n{\"return\": {\"status\": \"running\", \"running\": true}, \"id\": ID}",
             r#"{"return": {}, "id": ID}"#,
             r#"{"return": {}, "id": ID}"#,
+            r#"{"return": {}, "id": ID}"#,
         ])
         .await;
         assert_eq!(qmp.version().number, (10, 0, 2));
@@ -67,11 +68,13 @@ mod t1 {
             qmp.query_status().await.expect("answered"),
             RunState::Running
         );
+        qmp.cont().await.expect("goes on");
         qmp.system_powerdown().await.expect("pressed");
         qmp.quit().await.expect("ended");
         let expected = [
             "qmp_capabilities",
             "query-status",
+            "cont",
             "system_powerdown",
             "quit",
         ];
