@@ -1,11 +1,14 @@
 //! Commands on a terminal.
 
 use super::start;
-use crate::world::{LIMIT, signal};
+use crate::world::signal;
 use crate::{World, run};
 use rexpect::session::{PtySession, spawn_command};
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
+
+/// How long an answer from the guest may take: it takes well below a second under emulation.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn on_terminal(world: &World, arguments: &[&str]) -> PtySession {
     let mut command = world.banger(arguments);
@@ -34,7 +37,7 @@ pub fn a_terminal_has_the_right_size_after_a_resize(world: &World) {
     session.send_line("echo rea''dy").expect("sent");
     session.exp_string("ready").expect("a shell");
     resize(&session, 33, 111);
-    crate::eventually("the size to arrive", Duration::from_secs(60), || {
+    crate::eventually("the size to arrive", LIMIT, || {
         session
             .send_line("stty size")
             .map_err(|error| error.to_string())?;
@@ -80,7 +83,7 @@ pub fn an_interrupt_reaches_the_guests_process(world: &World) {
 }
 
 fn hung_up(world: &World, mark: &str) {
-    crate::eventually("the session's hangup", Duration::from_secs(60), || {
+    crate::eventually("the session's hangup", LIMIT, || {
         let seen = world.run(["vm", "exec", "v", "--", "cat", mark]);
         if seen.code == Some(0) {
             Ok(())
