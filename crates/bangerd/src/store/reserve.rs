@@ -16,6 +16,8 @@ pub(super) const SIZE: u64 = 1 << 20;
 pub(super) struct Reserve {
     path: PathBuf,
     held: bool,
+    /// The file system cannot hold room for anybody: that is said once.
+    impossible: bool,
 }
 
 impl Reserve {
@@ -23,18 +25,25 @@ impl Reserve {
     pub(super) fn of(database: &Path) -> Self {
         let path = database.with_extension("reserve");
         let held = path.metadata().is_ok_and(|found| found.len() == SIZE);
-        Self { path, held }
+        Self {
+            path,
+            held,
+            impossible: false,
+        }
     }
 
     /// Takes the room back when there is plenty of it again.
     pub(super) fn hold(&mut self) {
         let directory = self.path.parent().unwrap_or(Path::new("/"));
-        if self.held || space::require(directory, SIZE).is_err() {
+        if self.held || self.impossible || space::require(directory, SIZE).is_err() {
             return;
         }
         match allocate(&self.path) {
             Ok(()) => self.held = true,
-            Err(error) => tracing::warn!("no room is held for the database: {error}"),
+            Err(error) => {
+                self.impossible = error.kind() == io::ErrorKind::Unsupported;
+                tracing::warn!("no room is held for the database: {error}");
+            }
         }
     }
 
