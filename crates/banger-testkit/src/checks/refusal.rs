@@ -21,6 +21,9 @@ pub fn refused(world: &World, arguments: &[&str], says: &str) {
         "{arguments:?} should say {says:?}: {}",
         ran.stderr
     );
+    let remedy = ran.stderr.contains("remedy: ");
+    // A wrong argument is told with what would be right.
+    assert!(remedy || ran.code == Some(2), "no remedy: {}", ran.stderr);
     assert_eq!(world.kept(), before, "{arguments:?} wrote something");
     world.assert_nothing_left();
 }
@@ -46,8 +49,8 @@ pub fn what_cannot_be_is_refused_before_anything_is_made(world: &World) {
             "more than this host has",
         ),
         (&["--disk-size", "1KiB", "--", "true"], "disk size"),
-        (&["--image", "no-such", "--", "true"], "no-such"),
-        (&["--kernel", "no-such", "--", "true"], "no-such"),
+        (&["--image", "no-such", "--", "true"], "no image no-such"),
+        (&["--kernel", "no-such", "--", "true"], "no kernel no-such"),
         (&["-d", "--rm"], "--rm"),
     ];
     for (arguments, says) in cases {
