@@ -2,7 +2,7 @@
 
 use crate::command::{self, Failure, Outcome};
 use crate::phases::Phases;
-use crate::workspace;
+use crate::{mutate, workspace};
 
 /// The text of `--help`.
 pub(crate) const HELP: &str = "\
@@ -10,7 +10,8 @@ Usage: cargo xtask gates
 
 Runs, where it is installed, each of: cargo-deny (licences, advisories, sources), cargo-machete
 (dependencies nobody uses), typos (spelling), cargo-llvm-cov (coverage of T0 and T1). One that is
-not installed is shown as not run, with the command that installs it; it is not a failure.
+not installed is shown as not run, with the command that installs it; it is not a failure. Then
+`cargo xtask mutate`, which shows that tests can fail.
 ";
 
 /// One gate: the program whose presence decides, and what is run.
@@ -72,6 +73,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
             command::run(check.current_dir(workspace::root()))
         });
     }
+    let _ = phases.run("mutate", || mutate::run(&[]));
     println!("\ngates\n{}", phases.table());
     for gate in &not_run {
         println!(

@@ -9,6 +9,7 @@ mod command;
 mod dist;
 mod elf;
 mod gates;
+mod mutate;
 mod phases;
 mod setup;
 mod test;
@@ -69,6 +70,12 @@ const COMMANDS: &[Task] = &[
         summary: "run the slow checks made before a release",
         help: gates::HELP,
         run: gates::run,
+    },
+    Task {
+        name: "mutate",
+        summary: "put faults into a copy of the sources and see their tests fail",
+        help: mutate::HELP,
+        run: mutate::run,
     },
     Task {
         name: "dist",

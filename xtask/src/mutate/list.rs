@@ -1,0 +1,41 @@
+//! The faults: at least one for each line of what a session must hold, in its order.
+
+mod commands;
+mod crashes;
+mod refusals;
+
+use super::{Mutation, Test};
+
+/// A test of the whole program with the simulated VMM.
+const fn whole(name: &'static str) -> Test {
+    Test {
+        package: "banger-testkit",
+        binary: &["--test", "t1"],
+        name,
+    }
+}
+
+/// The same, on a file system of its own.
+const fn full_disk(name: &'static str) -> Test {
+    Test {
+        package: "banger-testkit",
+        binary: &["--test", "t2"],
+        name,
+    }
+}
+
+/// A unit test of a library.
+const fn unit(package: &'static str, name: &'static str) -> Test {
+    Test {
+        package,
+        binary: &["--lib"],
+        name,
+    }
+}
+
+/// All of them.
+pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
+    [commands::LIST, refusals::LIST, crashes::LIST]
+        .into_iter()
+        .flatten()
+}

@@ -1,0 +1,115 @@
+//! What is killed, and guests that lie or die.
+
+use super::{unit, whole};
+use crate::mutate::Mutation;
+
+pub(super) const LIST: &[Mutation] = &[
+    // kill -9.
+    Mutation {
+        holds: "guests go on when the daemon is killed",
+        file: "crates/bangerd/src/sandbox/works.rs",
+        from: "        SandboxState::Running if alive => Ok(()),",
+        to: "        SandboxState::Running if alive => work.settle_stopped(ended).await,",
+        test: whole("machine::guests_and_sessions_outlive_the_daemon"),
+    },
+    Mutation {
+        holds: "an exec that runs is taken up again where it was",
+        file: "crates/banger/src/exec/session.rs",
+        from: "stdout: self.stdout.received(),",
+        to: "stdout: 0,",
+        test: whole("machine::guests_and_sessions_outlive_the_daemon"),
+    },
+    Mutation {
+        holds: "an exec looks for the next daemon",
+        file: "crates/banger/src/exec/pump.rs",
+        from: "NoLink::Lost(_) => Instant::now() < deadline,",
+        to: "NoLink::Lost(_) => false,",
+        test: whole("machine::guests_and_sessions_outlive_the_daemon"),
+    },
+    Mutation {
+        holds: "a killed VMM is shown with the reason",
+        file: "crates/bangerd/src/sandbox/works.rs",
+        from: "let result = work.settle_stopped(Some(reason)).await;",
+        to: "let result = work.settle_stopped(None).await;",
+        test: whole("machine::a_killed_vmm_is_told_and_its_sandbox_starts_again"),
+    },
+    Mutation {
+        holds: "a VMM that died without a daemon is told",
+        file: "crates/bangerd/src/sandbox/works.rs",
+        from: "        SandboxState::Running => work.settle_stopped(ended).await,",
+        to: "        SandboxState::Running => work.settle_stopped(None).await,",
+        test: whole("machine::a_vmm_that_died_without_a_daemon_is_told"),
+    },
+    // A lying or dead guest.
+    Mutation {
+        holds: "a closed port is told",
+        file: "crates/bangerd/src/guest/link.rs",
+        from: "            Ok(0) => break LinkError::Closed,",
+        to: "            Ok(0) => break LinkError::Silent(FRAME_LIMIT),",
+        test: unit(
+            "bangerd",
+            "guest::link::t1::a_guest_that_closes_and_one_that_is_silent_are_told_apart",
+        ),
+    },
+    Mutation {
+        holds: "endless garbage is given up",
+        file: "crates/bangerd/src/guest/link.rs",
+        from: "if decoder.skipped() > MOST_GARBAGE {",
+        to: "if decoder.skipped() > u64::MAX - MOST_GARBAGE {",
+        test: whole("hostile::a_guest_that_answers_with_garbage_is_given_up"),
+    },
+    Mutation {
+        holds: "a frame that never ends is given up",
+        file: "crates/bangerd/src/guest/link.rs",
+        from: "Ok(_) => deadline = Some(Instant::now() + FRAME_LIMIT),",
+        to: "Ok(_) => deadline = None,",
+        test: whole("hostile::a_frame_that_never_ends_is_given_up_in_time"),
+    },
+    Mutation {
+        holds: "a slow drip does not put the limit off",
+        file: "crates/bangerd/src/guest/link.rs",
+        from: "            Ok(0) if deadline.is_some() => {}\n",
+        to: "",
+        test: whole("hostile::a_frame_that_never_ends_is_given_up_in_time"),
+    },
+    Mutation {
+        holds: "absurd lengths are seen in the header",
+        file: "crates/banger-proto/src/guest/codec.rs",
+        from: "length <= MAX_PAYLOAD)",
+        to: "length < usize::MAX)",
+        test: unit(
+            "banger-proto",
+            "guest::codec::tests::absurd_lengths_and_unknown_kinds_are_lost_before_their_payload_is_awaited",
+        ),
+    },
+    Mutation {
+        holds: "an answer without end costs a bounded amount of memory",
+        file: "crates/bangerd/src/guest/link.rs",
+        from: "if kept + frame.payload.len() > MAX_MESSAGE {",
+        to: "if kept + frame.payload.len() > 100 * MAX_MESSAGE {",
+        test: unit(
+            "bangerd",
+            "guest::link::t1::an_answer_in_parts_is_put_together_and_an_endless_one_is_not",
+        ),
+    },
+    Mutation {
+        holds: "a guest that floods is cut off",
+        file: "crates/bangerd/src/guest/mailbox.rs",
+        from: "if channel.received > channel.limit || channel.ended {",
+        to: "if channel.received > channel.limit + (1 << 40) || channel.ended {",
+        test: unit(
+            "bangerd",
+            "guest::link::t1::a_guest_that_ignores_credit_is_cut_off_and_kept_bounded",
+        ),
+    },
+    Mutation {
+        holds: "a guest that does not read costs a bounded amount of memory",
+        file: "crates/bangerd/src/guest/link.rs",
+        from: "if outgoing.len() < MOST_OUTGOING {",
+        to: "if outgoing.len() < 100 * MOST_OUTGOING {",
+        test: unit(
+            "bangerd",
+            "guest::link::t1::a_guest_that_does_not_read_makes_senders_wait_and_memory_stay",
+        ),
+    },
+];
