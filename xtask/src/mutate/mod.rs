@@ -150,11 +150,19 @@ fn try_out(copy: &Copy, mutation: &Mutation) -> Outcome<Ran> {
 /// Builds what the test runs, and runs it; what it said. A test of the programs needs them built.
 fn run_test(copy: &Copy, test: Test) -> Outcome<(Ran, String)> {
     let mut programs = copy.cargo();
-    programs.args(["build", "--quiet", "--workspace", "--bins"]);
+    programs.args(["build", "--quiet", "--bins"]);
+    for package in ["banger", "bangerd", "banger-testkit"] {
+        programs.args(["--package", package]);
+    }
     let mut build = copy.cargo();
     build.args(["test", "--quiet", "--package", test.package]);
     build.args(test.binary).arg("--no-run");
-    for command in [&mut programs, &mut build] {
+    let needs_programs = test.binary != ["--lib"];
+    for command in needs_programs
+        .then_some(&mut programs)
+        .into_iter()
+        .chain([&mut build])
+    {
         // Its warnings, of code that a fault leaves unused, are not the matter here.
         if let Err(failure) = crate::command::capture(command) {
             return Ok((Ran::NotAtAll, failure.to_string()));
