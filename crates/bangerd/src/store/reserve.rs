@@ -32,10 +32,11 @@ impl Reserve {
         }
     }
 
-    /// Takes the room back when there is plenty of it again.
+    /// Takes the room back as soon as there is twice as much.
     pub(super) fn hold(&mut self) {
         let directory = self.path.parent().unwrap_or(Path::new("/"));
-        if self.held || self.impossible || space::require(directory, SIZE).is_err() {
+        let is_room = || space::free(directory).is_ok_and(|free| free >= 2 * SIZE);
+        if self.held || self.impossible || !is_room() {
             return;
         }
         match allocate(&self.path) {
