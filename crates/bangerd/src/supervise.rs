@@ -96,6 +96,12 @@ impl Supervisor {
         start: Option<Wait>,
         progress: &Progress,
     ) -> Result<Arc<Sandbox>, Fault> {
+        let mode = (spec.network.value, spec.network.source);
+        if mode == (NetworkMode::User, Source::Host)
+            && let Some(why) = self.services.host_network.why_not_once()
+        {
+            progress.note(format!("guests get a network in user mode: {why}"));
+        }
         // All that can be wrong with it is found before anything is made.
         self.services.boot_files(&spec, progress).await?;
         disks::require_room(&self.services.layout.sandboxes())?;

@@ -38,6 +38,7 @@ use banger_proto::fault::{Fault, FaultCode};
 use host::Host;
 use ready::Ready;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Everything that the room needs.
@@ -62,6 +63,8 @@ pub struct HostNetwork {
     ready: Mutex<Option<Arc<Ready>>>,
     /// Guests of a daemon before, which have their places already.
     adopted: Mutex<BTreeMap<SandboxId, Adopted>>,
+    /// Whether somebody was told that there is no bridge.
+    told: AtomicBool,
 }
 
 impl HostNetwork {
@@ -80,7 +83,14 @@ impl HostNetwork {
             preparing: tokio::sync::Mutex::default(),
             ready: Mutex::default(),
             adopted: Mutex::default(),
+            told: AtomicBool::new(false),
         }
+    }
+
+    /// Why guests cannot be on the bridge, for the first one who asks.
+    pub fn why_not_once(&self) -> Option<Fault> {
+        let fault = self.availability().err()?;
+        (!self.told.swap(true, Ordering::Relaxed)).then_some(fault)
     }
 
     /// Whether guests can be on the bridge, as far as that can be told without doing anything.

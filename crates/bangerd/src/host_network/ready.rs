@@ -16,10 +16,11 @@ use banger_model::host_names::{Mac, TapSlot};
 use banger_model::subnet::{HostPart, Subnet};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Mtu, Verb};
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The bridge, its TAPs, rules and names.
@@ -163,9 +164,9 @@ impl Ready {
 
     /// Whether the bridge's interface exists; asked of the kernel without the helper.
     pub(super) fn bridge_is_there(&self) -> bool {
-        Path::new("/sys/class/net")
-            .join(self.frame.bridge.as_str())
-            .exists()
+        // Not by /sys: what that shows is the network of whoever mounted it.
+        let asked = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None);
+        asked.is_ok_and(|socket| name_to_index(socket, self.frame.bridge.as_str()).is_ok())
     }
 
     /// The bridge vanished under us: it is made again, and what hung on it.
