@@ -5,8 +5,9 @@ use super::Finding;
 use super::metadata::{Kind, Package};
 
 /// The allowed arrows between crates of the workspace, for what is linked.
-const LINKED: [(&str, &[&str]); 7] = [
+const LINKED: [(&str, &[&str]); 8] = [
     ("banger-model", &[]),
+    ("banger-linux", &[]),
     ("banger-proto", &["banger-model"]),
     ("banger", &["banger-proto", "banger-model"]),
     ("bangerd", &["banger-proto", "banger-model"]),

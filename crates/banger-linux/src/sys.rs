@@ -1,0 +1,116 @@
+//! The only file with unsafe code: what neither the standard library nor rustix does safely.
+#![expect(
+    unsafe_code,
+    reason = "options of netlink and unix sockets, three ioctls of tun, steps between fork and exec, unshare"
+)]
+
+use rustix::io::{Errno, Result};
+use std::ffi::c_int;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `struct ifreq` of netdevice(7), as far as tun reads it: a name and flags, in a union of 24 bytes.
+#[repr(C)]
+struct InterfaceRequest {
+    name: [u8; 16],
+    flags: u16,
+    rest: [u8; 22],
+}
+
+// linux/if_tun.h: _IOW('T', 202, int), 203, 204.
+const TUNSETIFF: rustix::ioctl::Opcode = rustix::ioctl::opcode::write::<c_int>(b'T', 202);
+const TUNSETPERSIST: rustix::ioctl::Opcode = rustix::ioctl::opcode::write::<c_int>(b'T', 203);
+const TUNSETOWNER: rustix::ioctl::Opcode = rustix::ioctl::opcode::write::<c_int>(b'T', 204);
+
+/// Attaches a descriptor of `/dev/net/tun` to the interface of that name, which is made if there is
+/// none. The name has at most 15 bytes, and no zero.
+pub(crate) fn tun_attach(tun: BorrowedFd<'_>, name: &str, flags: u16) -> Result<()> {
+    let mut request = InterfaceRequest {
+        name: [0; 16],
+        flags,
+        rest: [0; 22],
+    };
+    let room = request.name.iter_mut().take(15);
+    room.zip(name.bytes()).for_each(|(to, from)| *to = from);
+    // SAFETY: TUNSETIFF reads and writes one `struct ifreq`, which is 40 bytes on 64-bit Linux and
+    // less on 32-bit; `InterfaceRequest` has 40 bytes, all initialised, and lives until the call ends.
+    unsafe {
+        rustix::ioctl::ioctl(
+            tun,
+            rustix::ioctl::Updater::<TUNSETIFF, InterfaceRequest>::new(&mut request),
+        )
+    }
+}
+
+/// Lets that user attach to the interface without `CAP_NET_ADMIN`.
+pub(crate) fn tun_set_owner(tun: BorrowedFd<'_>, uid: u32) -> Result<()> {
+    // SAFETY: TUNSETOWNER takes its argument by value and touches no memory of ours.
+    unsafe {
+        let uid = uid as usize;
+        rustix::ioctl::ioctl(
+            tun,
+            rustix::ioctl::IntegerSetter::<TUNSETOWNER>::new_usize(uid),
+        )
+    }
+}
+
+/// Keeps the interface when its last descriptor is closed.
+pub(crate) fn tun_persist(tun: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: TUNSETPERSIST takes its argument by value and touches no memory of ours.
+    unsafe {
+        rustix::ioctl::ioctl(
+            tun,
+            rustix::ioctl::IntegerSetter::<TUNSETPERSIST>::new_usize(1),
+        )
+    }
+}
+
+/// Sets an option that is an `int`, e.g. those of netlink(7).
+pub(crate) fn set_option(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: c_int,
+) -> Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<c_int>()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the pointer and the length are those of one `c_int` that lives until the call ends; the
+    // kernel only reads it.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            length,
+        )
+    };
+    succeeded(result)
+}
+
+/// Gives the calling thread a network namespace of its own.
+pub(crate) fn unshare_network() -> Result<()> {
+    // SAFETY: only the table of descriptors makes this call unsafe (`UnshareFlags::FILES`), and that is
+    // not unshared here.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+}
+
+fn succeeded(result: c_int) -> Result<()> {
+    if result == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_and_sizes_are_those_of_the_kernel() {
+        assert_eq!(size_of::<InterfaceRequest>(), size_of::<libc::ifreq>());
+        assert_eq!(
+            (TUNSETIFF, TUNSETPERSIST, TUNSETOWNER),
+            (0x4004_54ca, 0x4004_54cb, 0x4004_54cc)
+        );
+    }
+}

@@ -1,0 +1,264 @@
+//! TAPs: Ethernet interfaces whose other end is a program, a VMM or the firewall's check.
+
+use crate::Outcome;
+use crate::links::{self, Change, ClaimError, Link, Marked};
+use crate::names::{InterfaceName, Mark};
+use crate::netlink::{Error, Netlink};
+use crate::sys;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const DEVICE: &str = "/dev/net/tun";
+// linux/if_tun.h
+const IFF_TAP: u16 = 0x0002;
+const IFF_NO_PI: u16 = 0x1000;
+const IFF_VNET_HDR: u16 = 0x4000;
+/// Fails where there is a link of that name, instead of attaching to it.
+const IFF_TUN_EXCL: u16 = 0x8000;
+
+/// Why there is no TAP.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TapError {
+    /// There is a link of that name; it was not touched.
+    #[error("cannot create {name}: there is an interface of that name")]
+    Exists {
+        /// The name.
+        name: InterfaceName,
+    },
+    /// A program is attached already.
+    #[error("cannot open {name}: another program has it open")]
+    Busy {
+        /// The name.
+        name: InterfaceName,
+    },
+    /// `/dev/net/tun` refused.
+    #[error("cannot {asked}: {source}")]
+    Device {
+        /// What was asked.
+        asked: String,
+        /// The system's reason.
+        source: Errno,
+    },
+    /// The link could not be looked at or changed.
+    #[error(transparent)]
+    Link(#[from] ClaimError),
+}
+
+impl From<Error> for TapError {
+    fn from(error: Error) -> Self {
+        Self::Link(error.into())
+    }
+}
+
+/// What a TAP is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTap<'a> {
+    /// Its name.
+    pub name: &'a InterfaceName,
+    /// Its mark.
+    pub mark: &'a Mark,
+    /// The user who may attach to it without privileges.
+    pub owner: u32,
+    /// Up, MTU and bridge.
+    pub change: Change,
+    /// Whether it is isolated from other isolated ports of its bridge.
+    pub isolated: bool,
+}
+
+/// Makes a persistent TAP that can carry `struct virtio_net_hdr`.
+///
+/// It becomes persistent last: if this process dies before, the kernel removes it, so that none is ever
+/// left without its mark.
+///
+/// # Errors
+/// [`TapError::Exists`] where there is any link of that name.
+pub fn create(netlink: &Netlink, tap: &NewTap<'_>) -> Result<Marked, TapError> {
+    let name = tap.name;
+    let refused = |source| device_error(format!("create {name}"), source);
+    let device = open_device()?;
+    let flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL;
+    match sys::tun_attach(device.as_fd(), name.as_str(), flags) {
+        // tun answers BUSY to a TAP, INVAL to another kind of link of that name.
+        Err(Errno::BUSY) => return Err(TapError::Exists { name: name.clone() }),
+        Err(Errno::INVAL) if links::find(netlink, name)?.is_some() => {
+            return Err(TapError::Exists { name: name.clone() });
+        }
+        attached => attached.map_err(refused)?,
+    }
+    sys::tun_set_owner(device.as_fd(), tap.owner).map_err(refused)?;
+    let index = index_of(netlink, name)?;
+    links::apply(netlink, index, name, tap.mark, tap.change)?;
+    let made = links::claim(netlink, name, tap.mark)?;
+    let made = made.ok_or_else(|| refused(Errno::NODEV))?;
+    if tap.isolated {
+        links::isolate(netlink, &made, true)?;
+    }
+    sys::tun_persist(device.as_fd()).map_err(refused)?;
+    Ok(made)
+}
+
+fn index_of(netlink: &Netlink, name: &InterfaceName) -> Result<u32, TapError> {
+    let found = links::find(netlink, name)?.map(|link| link.index);
+    found.ok_or_else(|| device_error(format!("find the new {name}"), Errno::NODEV))
+}
+
+/// A TAP with this program at its other end: what is written is what a guest would send.
+#[derive(Debug)]
+pub struct OpenTap {
+    device: OwnedFd,
+}
+
+impl AsFd for OpenTap {
+    /// For waiting until there is something to read.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}
+
+impl OpenTap {
+    /// Sends one Ethernet frame.
+    pub fn send(&self, frame: &[u8]) -> Result<(), TapError> {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&self.device, frame));
+        written
+            .map(|_| ())
+            .map_err(|source| device_error("send a frame".to_owned(), source))
+    }
+
+    /// Reads one frame that the host sends to this port; none if there is none now.
+    pub fn receive(&self, buffer: &mut [u8]) -> Result<Option<usize>, TapError> {
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.device, &mut *buffer)) {
+            Ok(length) => Ok(Some(length)),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(source) => Err(device_error("receive a frame".to_owned(), source)),
+        }
+    }
+}
+
+/// Attaches to a marked TAP, without `virtio_net_hdr` and without blocking.
+///
+/// # Errors
+/// [`TapError::Busy`] while another program is attached; [`ClaimError::Foreign`] where the name has
+/// come to mean another link, which is then let go untouched.
+pub fn open(netlink: &Netlink, tap: &Marked) -> Result<OpenTap, TapError> {
+    let name = tap.name();
+    let device = open_device()?;
+    match sys::tun_attach(device.as_fd(), name.as_str(), IFF_TAP | IFF_NO_PI) {
+        Err(Errno::BUSY) => return Err(TapError::Busy { name: name.clone() }),
+        attached => attached.map_err(|source| device_error(format!("open {name}"), source))?,
+    }
+    // The device is found by name: had the TAP gone, this would have made another, which goes with
+    // the descriptor.
+    match links::claim(netlink, name, tap.mark())? {
+        Some(found) if found.index() == tap.index() => Ok(OpenTap { device }),
+        _ => Err(device_error(format!("open {name}"), Errno::NODEV)),
+    }
+}
+
+fn open_device() -> Result<OwnedFd, TapError> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::open(DEVICE, flags, Mode::empty())
+        .map_err(|source| device_error(format!("open {DEVICE}"), source))
+}
+
+fn device_error(asked: String, source: Errno) -> TapError {
+    TapError::Device { asked, source }
+}
+
+/// What became of each link of a deletion.
+pub type Deleted = Vec<(Marked, Result<Outcome, ClaimError>)>;
+
+/// From how many links on they are removed as one group: below, the extra looks cost more than they
+/// save.
+const GROUP_FROM: usize = 3;
+
+/// Removes many links.
+///
+/// Each removal waits for every processor to pass a quiet point (RCU), several times, and only one
+/// runs at a time: in parallel is no faster. Links of one group are removed together and wait once,
+/// so they are put into a group of their own first.
+pub fn delete(netlink: &Netlink, taps: Vec<Marked>) -> Result<Deleted, Error> {
+    if taps.len() < GROUP_FROM {
+        let one_by_one = taps.into_iter().map(|tap| {
+            let result = links::delete(netlink, &tap);
+            (tap, result)
+        });
+        return Ok(one_by_one.collect());
+    }
+    delete_as_group(netlink, taps)
+}
+
+fn delete_as_group(netlink: &Netlink, taps: Vec<Marked>) -> Result<Deleted, Error> {
+    let present = by_index(links::list(netlink)?);
+    let group = unused_group(&present)?;
+    let mut answers = Vec::with_capacity(taps.len());
+    let mut grouped = BTreeSet::new();
+    for tap in taps {
+        let result = put_into_group(netlink, &tap, present.get(&tap.index()), group);
+        if matches!(result, Ok(Outcome::Made)) {
+            grouped.insert(tap.index());
+        }
+        answers.push((tap, result));
+    }
+    // Somebody may have put a link of theirs into the same group since: then one by one.
+    let members = links::list(netlink)?
+        .into_iter()
+        .filter(|link| link.group == group);
+    if members
+        .map(|link| link.index)
+        .all(|index| grouped.contains(&index))
+    {
+        match links::delete_group(netlink, group) {
+            Err(error) if error.refused() != Some(Errno::NODEV) => return Err(error),
+            _ => return Ok(answers),
+        }
+    }
+    let checked = answers.into_iter().map(|(tap, result)| match result {
+        Ok(Outcome::Made) => {
+            let result = links::delete(netlink, &tap);
+            (tap, result)
+        }
+        other => (tap, other),
+    });
+    Ok(checked.collect())
+}
+
+fn by_index(links: Vec<Link>) -> BTreeMap<u32, Link> {
+    links.into_iter().map(|link| (link.index, link)).collect()
+}
+
+/// A number that nobody uses: chosen at random, so that nobody can wait for it.
+fn unused_group(present: &BTreeMap<u32, Link>) -> Result<u32, Error> {
+    loop {
+        let mut bytes = [0; 4];
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
+            |source| Error::Connection {
+                asked: "a group of links".to_owned(),
+                source,
+            },
+        )?;
+        // Positive as an `int`, and beyond the few that people name in /etc/iproute2/group.
+        let group = u32::from_ne_bytes(bytes) >> 1 | 1 << 30;
+        if present.values().all(|link| link.group != group) {
+            return Ok(group);
+        }
+    }
+}
+
+fn put_into_group(
+    netlink: &Netlink,
+    tap: &Marked,
+    found: Option<&Link>,
+    group: u32,
+) -> Result<Outcome, ClaimError> {
+    let Some(found) = found else {
+        return Ok(Outcome::WasSoAlready);
+    };
+    links::verify(found, tap.name(), tap.mark())?;
+    match links::set_group(netlink, tap, group) {
+        Ok(()) => Ok(Outcome::Made),
+        Err(error) if error.refused() == Some(Errno::NODEV) => Ok(Outcome::WasSoAlready),
+        Err(error) => Err(error.into()),
+    }
+}
