@@ -17,11 +17,15 @@ pub(crate) enum Program {
     Dig,
     /// What the name server is measured against.
     Dnsmasq,
+    /// Shows the tests what rules the kernel has.
+    Nft,
+    /// Shows the tests what links and addresses the kernel has.
+    Ip,
 }
 
 impl Program {
     /// All of them, in the order in which they are reported.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Qemu,
         Self::Mmdebstrap,
         Self::E2fsck,
@@ -29,6 +33,8 @@ impl Program {
         Self::Curl,
         Self::Dig,
         Self::Dnsmasq,
+        Self::Nft,
+        Self::Ip,
     ];
 
     /// The name of the executable.
@@ -41,6 +47,8 @@ impl Program {
             Self::Curl => "curl",
             Self::Dig => "dig",
             Self::Dnsmasq => "dnsmasq",
+            Self::Nft => "nft",
+            Self::Ip => "ip",
         }
     }
 
@@ -54,12 +62,17 @@ impl Program {
             Self::Curl => "is the tests' second client of the daemon's API",
             Self::Dig => "asks the name server in tests, as another resolver would",
             Self::Dnsmasq => "is the name server that ours is measured against",
+            Self::Nft => "loads the host network's rules, and shows the tests what the kernel has",
+            Self::Ip => "shows the tests what links and addresses the kernel has",
         }
     }
 
     /// Whether only the tests need it.
     pub(crate) const fn only_for_tests(self) -> bool {
-        matches!(self, Self::Curl | Self::Dig | Self::Dnsmasq)
+        matches!(
+            self,
+            Self::Curl | Self::Dig | Self::Dnsmasq | Self::Nft | Self::Ip
+        )
     }
 
     /// Whether only a user who is not root needs it.
@@ -117,6 +130,9 @@ impl Family {
             (Self::Apk, Program::Dig) => "bind-tools",
             (Self::Apt, Program::Dnsmasq) => "dnsmasq-base",
             (_, Program::Dnsmasq) => "dnsmasq",
+            (_, Program::Nft) => "nftables",
+            (Self::Dnf, Program::Ip) => "iproute",
+            (_, Program::Ip) => "iproute2",
         })
     }
 }

@@ -6,6 +6,8 @@ pub(crate) mod distribution;
 mod plan;
 mod survey;
 
+pub(crate) use survey::is_root;
+
 use crate::command::{self, Failure, Outcome};
 use crate::workspace;
 use distribution::Program;

@@ -69,7 +69,7 @@ fn qemu_version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// Asked of `id`, which needs no /proc: a bare chroot has none.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let said = command::capture(Command::new("id").arg("-u"));
     said.is_ok_and(|text| text.trim() == "0")
 }

@@ -2,6 +2,7 @@
 
 mod counts;
 pub(crate) mod guests;
+mod namespaces;
 mod report;
 mod runner;
 mod tier;
@@ -26,7 +27,7 @@ could not.
 
   T0   pure code; assumes nothing
   T1   daemon and CLI against a simulated VMM and guest
-  T2   root in namespaces (comes with the host network)
+  T2   root in network namespaces of its own
   T3   real guests under QEMU
   T4   in the lab (comes with it)
   T5   hostile input
@@ -143,20 +144,44 @@ fn run_tier(
     let mut line = Line {
         tier,
         outcome: None,
+        absent: absent(tier, request),
         took: begin.elapsed(),
         chosen: !request.extra.is_empty(),
     };
-    if tier.absent().is_some() {
+    if line.absent.is_some() {
         return line;
     }
-    line.outcome = Some(match broken {
+    let able = match broken {
         Some(failure) => Err(failure.clone()),
-        None => variables(tier, phases).and_then(|variables| {
+        None => able(tier),
+    };
+    line.outcome = Some(match able {
+        Err(failure) => Err(failure),
+        Ok(()) => variables(tier, phases).and_then(|variables| {
             phases.run(tier.name(), || runner.run(tier, &request.extra, &variables))
         }),
     });
     line.took = begin.elapsed();
     line
+}
+
+/// Why a tier need not run here. Who asks for a tier by name, or for everything where nobody looks,
+/// gets a failure instead.
+fn absent(tier: Tier, request: &Request) -> Option<String> {
+    if let Some(reason) = tier.absent() {
+        return Some(reason.to_owned());
+    }
+    let optional = request.everything() && !workspace::is_ci();
+    let unable = able(tier).err().filter(|_| optional)?;
+    Some(unable.to_string())
+}
+
+/// Whether this machine and user can run a tier at all.
+fn able(tier: Tier) -> Outcome<()> {
+    match tier {
+        Tier::T2 => namespaces::available(),
+        _ => Ok(()),
+    }
 }
 
 /// Makes what a tier needs and gives the variables that tell its tests where it is.
@@ -221,6 +246,7 @@ mod tests {
         let line = Line {
             tier: Tier::T0,
             outcome: Some(outcome),
+            absent: None,
             took: std::time::Duration::ZERO,
             chosen: false,
         };

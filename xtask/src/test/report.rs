@@ -14,6 +14,8 @@ pub(crate) struct Line {
     pub(crate) tier: Tier,
     /// What came of it; none when it was not to run.
     pub(crate) outcome: Option<Outcome<Run>>,
+    /// Why it need not run here; none for a tier that must.
+    pub(crate) absent: Option<String>,
     /// How long it took.
     pub(crate) took: Duration,
     /// Whether the user chose some of its tests only, so that none at all is fine.
@@ -24,7 +26,7 @@ impl Line {
     /// Whether this tier lets the whole run pass: it ran, or there was a reason why it need not.
     pub(crate) fn holds(&self) -> bool {
         match &self.outcome {
-            None => self.tier.absent().is_some(),
+            None => self.absent.is_some(),
             Some(Err(_)) => false,
             Some(Ok(run)) => run.counts.failed == 0 && !self.is_empty(run),
         }
@@ -40,7 +42,7 @@ impl Line {
         match &self.outcome {
             None => format!(
                 "{name}  not run: {}",
-                self.tier.absent().unwrap_or("not asked for")
+                self.absent.as_deref().unwrap_or("not asked for")
             ),
             Some(Err(failure)) => {
                 let first = failure.to_string();
@@ -85,6 +87,7 @@ mod tests {
         Line {
             tier,
             outcome,
+            absent: tier.absent().map(str::to_owned),
             took: Duration::from_secs(1),
             chosen: false,
         }
@@ -127,6 +130,15 @@ mod tests {
         );
         assert!(!failed.holds());
         assert_eq!(table(&[failed]), "  T3  NOT RUN: no qemu\n");
+    }
+
+    #[test]
+    fn a_tier_that_cannot_run_on_this_machine_is_shown_with_its_reason() {
+        let mut absent = line(Tier::T2, None);
+        assert!(!absent.holds(), "no reason, no excuse");
+        absent.absent = Some("it needs root".to_owned());
+        assert!(absent.holds());
+        assert_eq!(table(&[absent]), "  T2  not run: it needs root\n");
     }
 
     #[test]

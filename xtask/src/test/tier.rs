@@ -55,14 +55,13 @@ impl Tier {
     /// Why this tier has no tests to run in this version of banger; none for a tier that must run.
     pub(crate) const fn absent(self) -> Option<&'static str> {
         match self {
-            Self::T2 => Some("comes with the host network"),
             Self::T4 => Some("the lab does not exist yet"),
             _ => None,
         }
     }
 
     /// The modules of unit tests that belong to another tier than T0.
-    pub(crate) const MODULES: [&'static str; 2] = ["t1", "t5"];
+    pub(crate) const MODULES: [&'static str; 3] = ["t1", "t2", "t5"];
 
     /// nextest's filterset for it. nextest refuses a pattern that matches no binary at all, and a
     /// tier may have none yet: the pattern matches this crate's binary too, which is no test binary.
@@ -99,7 +98,7 @@ mod tests {
     fn unit_tests_outside_of_the_named_modules_are_t0() {
         assert_eq!(
             Tier::T0.filterset(),
-            "(kind(lib) + kind(bin)) - (test(/(^|::)t1::/) + test(/(^|::)t5::/))"
+            "(kind(lib) + kind(bin)) - (test(/(^|::)t1::/) + test(/(^|::)t2::/) + test(/(^|::)t5::/))"
         );
     }
 
@@ -114,6 +113,7 @@ mod tests {
                 .filterset()
                 .starts_with("(binary(/^(t1|xtask)$/) & kind(test)) + ")
         );
+        assert!(Tier::T2.filterset().contains("(^|::)t2::"));
         assert!(Tier::T5.filterset().contains("(^|::)t5::"));
     }
 }
