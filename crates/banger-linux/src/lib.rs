@@ -13,10 +13,14 @@ pub mod links;
 pub mod names;
 pub mod namespaces;
 pub mod netlink;
+pub mod nftables;
+pub mod programs;
 pub mod routes;
+pub mod sysctl;
 pub mod taps;
 
 mod sys;
+mod wait;
 
 /// What an idempotent step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

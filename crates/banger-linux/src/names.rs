@@ -1,4 +1,4 @@
-//! Names of interfaces, and the mark that says whose a link is.
+//! Names of interfaces and tables, and the mark that says whose a link is.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ pub const MOST_NAME: usize = 15;
 /// Longest mark: `IFALIASZ` of linux/if.h without its closing zero.
 pub const MOST_MARK: usize = 255;
 
-/// Why a text is no name of an interface or no mark.
+/// Why a text is no name or no mark.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
     /// Its length.
@@ -21,7 +21,7 @@ pub enum InvalidName {
         most: usize,
     },
     /// Its characters, or a word with a meaning of its own.
-    #[error("'{text}' cannot be the name of an interface")]
+    #[error("'{text}' has characters that are not allowed here, or is a word of the kernel's own")]
     Characters {
         /// What was given.
         text: String,
@@ -77,6 +77,32 @@ impl Mark {
     }
 
     /// The mark.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a table of nftables.
+///
+/// nft joins its arguments and parses them as one text, in which `;` begins another command.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName(String);
+
+impl TableName {
+    /// Longest name that is accepted; the kernel's limit is 255 (`NFT_NAME_MAXLEN`).
+    pub const MOST: usize = 64;
+
+    /// Accepts letters, digits and `_`, beginning with a letter.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        within(text, Self::MOST)?;
+        let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
+        if !begins || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(characters(text));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -143,13 +169,32 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_table_is_one_word_of_nft_s_language() {
+        assert_eq!(TableName::parse("banger").expect("fine").as_str(), "banger");
+        let long = "t".repeat(65);
+        for bad in [
+            "",
+            "t;",
+            "t u",
+            "1t",
+            "-t",
+            "t\nflush ruleset",
+            "t\"",
+            "$t",
+            &long,
+        ] {
+            assert!(TableName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn an_error_is_one_bounded_line() {
         let long = InterfaceName::parse(&"n\n".repeat(5000)).expect_err("too long");
         assert!(long.to_string().len() < 200);
         let odd = InterfaceName::parse("a\nb").expect_err("a line end");
         assert_eq!(
             odd.to_string(),
-            r"'a\nb' cannot be the name of an interface"
+            r"'a\nb' has characters that are not allowed here, or is a word of the kernel's own"
         );
     }
 }

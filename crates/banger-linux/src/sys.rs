@@ -1,12 +1,14 @@
 //! The only file with unsafe code: what neither the standard library nor rustix does safely.
 #![expect(
     unsafe_code,
-    reason = "options of netlink and unix sockets, three ioctls of tun, steps between fork and exec, unshare"
+    reason = "options of sockets, three ioctls of tun, two steps between fork and exec, unshare"
 )]
 
 use rustix::io::{Errno, Result};
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// `struct ifreq` of netdevice(7), as far as tun reads it: a name and flags, in a union of 24 bytes.
 #[repr(C)]
@@ -91,6 +93,28 @@ pub(crate) fn unshare_network() -> Result<()> {
     // SAFETY: only the table of descriptors makes this call unsafe (`UnshareFlags::FILES`), and that is
     // not unshared here.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+}
+
+/// Lets a program inherit no descriptor but the three standard ones, and die with the thread that
+/// started it. Needs Linux 5.11.
+pub(crate) fn seal_child(command: &mut Command) {
+    // SAFETY: the closure runs in a forked child of a process with threads, where only
+    // async-signal-safe functions may be called. It makes two raw system calls, which neither lock
+    // nor allocate; the conversion of their errors does not allocate either.
+    unsafe {
+        command.pre_exec(|| {
+            // Closed by exec and not here: the standard library tells its parent of a failed exec
+            // through one of them.
+            let first: libc::c_uint = 3;
+            let flags = libc::CLOSE_RANGE_CLOEXEC;
+            if libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            let killed = rustix::process::Signal::KILL;
+            rustix::process::set_parent_process_death_signal(Some(killed))?;
+            Ok(())
+        });
+    }
 }
 
 fn succeeded(result: c_int) -> Result<()> {

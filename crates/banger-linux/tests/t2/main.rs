@@ -10,5 +10,7 @@
 
 mod addresses;
 mod links;
+mod nftables;
+mod sysctl;
 mod taps;
 mod world;

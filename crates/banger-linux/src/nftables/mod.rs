@@ -1,0 +1,180 @@
+//! nftables through nft(8): one transaction in, one table out, and what happens to packets.
+
+mod trace;
+
+use crate::names::TableName;
+use crate::programs::{Call, Cancel, Limits, Output, Program, Programs, RunError};
+use std::time::Duration;
+
+pub use trace::{Trace, TraceError};
+
+/// How long nft may take. A transaction for a thousand guests takes a fraction of a second; the kernel
+/// makes others wait for theirs, and for a grace period of RCU after each.
+const TIME: Duration = Duration::from_secs(30);
+/// Most bytes of one table: a thousand guests' rules and sets are about 1 MB of JSON.
+const MOST_TABLE: usize = 16 * 1024 * 1024;
+/// What nft may print when it is not asked for anything.
+const MOST_OTHER: usize = 64 * 1024;
+/// What nft says of a table that is not there (strerror(ENOENT); nft runs with `LC_ALL=C`).
+const ABSENT: &str = "No such file or directory";
+
+/// The families of tables that are of use here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    Ip,
+    /// IPv6.
+    Ip6,
+    /// IPv4 and IPv6.
+    Inet,
+    /// Frames that go through a bridge.
+    Bridge,
+}
+
+impl Family {
+    /// nft's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Ip6 => "ip6",
+            Self::Inet => "inet",
+            Self::Bridge => "bridge",
+        }
+    }
+}
+
+/// Why nft did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NftError {
+    /// It did not run to its end. The kernel applies a transaction whole or not at all.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// It refused.
+    #[error("nft cannot {asked}: {said}")]
+    Refused {
+        /// What was asked.
+        asked: String,
+        /// nft's own first error line.
+        said: String,
+    },
+    /// What it was to load is no JSON. nft itself says nothing, does nothing, and succeeds.
+    #[error("cannot {asked}: they are not the JSON that nft takes: {reason}")]
+    Malformed {
+        /// What was asked.
+        asked: String,
+        /// The parser's reason.
+        reason: String,
+    },
+    /// It printed something that is no JSON.
+    #[error("cannot read what nft printed for {asked}: {reason}")]
+    Unreadable {
+        /// What was asked.
+        asked: String,
+        /// The parser's reason.
+        reason: String,
+    },
+}
+
+/// nft, in the calling thread's network namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct Nft<'a> {
+    programs: &'a Programs,
+    cancel: Cancel<'a>,
+}
+
+impl<'a> Nft<'a> {
+    /// With what ends the waiting early.
+    pub const fn new(programs: &'a Programs, cancel: Cancel<'a>) -> Self {
+        Self { programs, cancel }
+    }
+
+    /// Applies a transaction, given as nft's JSON (libnftables-json(5)), whole or not at all.
+    ///
+    /// # Errors
+    /// [`NftError::Refused`] where nft or the kernel does not accept it: nothing was changed.
+    pub fn apply(&self, transaction: &str) -> Result<(), NftError> {
+        self.feed("load rules", &["-j", "-f", "-"], transaction)
+    }
+
+    /// Says whether nft and the kernel would accept a transaction, without applying it.
+    ///
+    /// # Errors
+    /// [`NftError::Refused`] where they would not.
+    pub fn check(&self, transaction: &str) -> Result<(), NftError> {
+        self.feed("check rules", &["-c", "-j", "-f", "-"], transaction)
+    }
+
+    fn feed(&self, asked: &str, arguments: &[&str], input: &str) -> Result<(), NftError> {
+        is_json(input).map_err(|reason| NftError::Malformed {
+            asked: asked.to_owned(),
+            reason,
+        })?;
+        let output = self.run(arguments, Some(input.as_bytes()), MOST_OTHER)?;
+        succeeded(asked, &output)
+    }
+
+    /// A table with all that is in it, as nft's JSON; none where there is no such table.
+    ///
+    /// # Errors
+    /// nft failed for another reason.
+    pub fn table(
+        &self,
+        family: Family,
+        name: &TableName,
+    ) -> Result<Option<serde_json::Value>, NftError> {
+        let name = name.as_str();
+        let asked = format!("list the table {} {name}", family.name());
+        let arguments = ["-j", "list", "table", family.name(), name];
+        let output = self.run(&arguments, None, MOST_TABLE)?;
+        if !output.status.success() && output.complaint().contains(ABSENT) {
+            return Ok(None);
+        }
+        succeeded(&asked, &output)?;
+        match serde_json::from_slice(&output.stdout) {
+            Ok(table) => Ok(Some(table)),
+            Err(error) => Err(NftError::Unreadable {
+                asked,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn run(
+        &self,
+        arguments: &[&str],
+        input: Option<&[u8]>,
+        most: usize,
+    ) -> Result<Output, RunError> {
+        self.programs.run(&Call {
+            program: Program::Nft,
+            arguments,
+            input,
+            limits: Limits {
+                time: TIME,
+                output: most,
+            },
+            cancel: self.cancel,
+        })
+    }
+}
+
+/// nft 1.0.6 ignores input that is no JSON and exits with 0: seen with `echo garbage | nft -j -f -`.
+fn is_json(input: &str) -> Result<(), String> {
+    let parsed = serde_json::from_str::<serde::de::IgnoredAny>(input);
+    parsed.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn succeeded(asked: &str, output: &Output) -> Result<(), NftError> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = output.complaint();
+    // Where in the input: of no use for JSON, in which nft does not know the place.
+    let said = complaint
+        .split_once("Error: ")
+        .map_or(complaint.as_str(), |(_, said)| said);
+    Err(NftError::Refused {
+        asked: asked.to_owned(),
+        said: said.to_owned(),
+    })
+}

@@ -1,0 +1,115 @@
+use crate::world::{alone, json, tool};
+use banger_linux::names::TableName;
+use banger_linux::nftables::{Family, Nft, NftError, Trace};
+use banger_linux::programs::{Cancel, Programs};
+use std::time::{Duration, Instant};
+
+fn programs() -> Programs {
+    Programs::find().expect("nft; `cargo xtask setup`")
+}
+
+const TABLE: &str = r#"{"nftables": [
+    {"add": {"table": {"family": "inet", "name": "t"}}},
+    {"add": {"chain": {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": "output", "prio": 0, "policy": "accept"}}},
+    {"add": {"rule": {"family": "inet", "table": "t", "chain": "c", "expr": [
+        {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 9}}, {"drop": null}]}}}
+]}"#;
+
+#[test]
+fn a_transaction_is_applied_whole_or_not_at_all() {
+    alone(|_| {
+        let programs = programs();
+        let nft = Nft::new(&programs, Cancel::Never);
+        nft.apply(TABLE).expect("applied");
+        let seen = json("nft -j list table inet t");
+        let objects = seen["nftables"].as_array().expect("a list").len();
+        assert_eq!(objects, 4, "metainfo, table, chain, rule");
+        let half = r#"{"nftables": [
+            {"add": {"table": {"family": "inet", "name": "u"}}},
+            {"add": {"rule": {"family": "inet", "table": "u", "chain": "missing", "expr": []}}}]}"#;
+        let refused = nft.apply(half).expect_err("no such chain");
+        assert_eq!(
+            refused.to_string(),
+            "nft cannot load rules: Could not process rule: No such file or directory"
+        );
+        assert_eq!(tool("nft list tables").trim(), "table inet t");
+    });
+}
+
+#[test]
+fn what_is_only_checked_changes_nothing() {
+    alone(|_| {
+        let programs = programs();
+        let nft = Nft::new(&programs, Cancel::Never);
+        nft.check(TABLE).expect("it would work");
+        assert_eq!(tool("nft list tables"), "");
+        let refused = nft.check(r#"{"nftables": [{"add": {"frob": {}}}]}"#);
+        assert!(
+            matches!(refused, Err(NftError::Refused { .. })),
+            "{refused:?}"
+        );
+    });
+}
+
+#[test]
+fn input_that_nft_would_ignore_without_a_word_is_refused() {
+    alone(|_| {
+        let programs = programs();
+        let nft = Nft::new(&programs, Cancel::Never);
+        for ignored in ["add table inet t", "", "{\"nftables\": [", "{} {}"] {
+            let refused = nft.apply(ignored);
+            assert!(
+                matches!(refused, Err(NftError::Malformed { .. })),
+                "{ignored}"
+            );
+        }
+        assert!(nft.apply("{}").is_err());
+    });
+}
+
+#[test]
+fn a_table_is_listed_and_an_absent_one_is_none() {
+    alone(|_| {
+        let programs = programs();
+        let nft = Nft::new(&programs, Cancel::Never);
+        let name = TableName::parse("t").expect("a name");
+        assert_eq!(nft.table(Family::Inet, &name), Ok(None));
+        tool("nft add table inet t { comment \"hello\" ; }");
+        let table = nft
+            .table(Family::Inet, &name)
+            .expect("listed")
+            .expect("there");
+        assert_eq!(table, json("nft -j list table inet t"));
+        for family in [Family::Bridge, Family::Ip, Family::Ip6] {
+            assert_eq!(nft.table(family, &name), Ok(None), "{}", family.name());
+        }
+    });
+}
+
+#[test]
+fn a_traced_packet_names_the_rule_that_dropped_it() {
+    alone(|_| {
+        let programs = programs();
+        tool("ip link set lo up");
+        tool("nft add table inet t");
+        tool("nft add chain inet t c { type filter hook output priority 0 ; }");
+        tool("nft add rule inet t c udp dport 9 meta nftrace set 1");
+        tool("nft add rule inet t c udp dport 9 drop comment \"culprit\"");
+        let mut trace = Trace::start(&programs).expect("it listens");
+        let early = trace.line(Instant::now()).expect("nothing wrong");
+        assert_eq!(early, None, "nothing was sent yet");
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let _ = socket.send_to(b"x", "127.0.0.1:9");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut seen = Vec::new();
+        while let Some(line) = trace.line(deadline).expect("it goes on") {
+            let found =
+                line.contains("inet t c rule udp dport 9 drop comment \"culprit\" (verdict drop)");
+            seen.push(line);
+            if found {
+                return;
+            }
+        }
+        panic!("the rule was not named: {seen:?}");
+    });
+}
