@@ -16,6 +16,7 @@ pub mod netlink;
 pub mod nftables;
 pub mod programs;
 pub mod routes;
+pub mod seqpacket;
 pub mod sysctl;
 pub mod taps;
 

@@ -6,7 +6,7 @@
 
 use rustix::io::{Errno, Result};
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -115,6 +115,32 @@ pub(crate) fn seal_child(command: &mut Command) {
             Ok(())
         });
     }
+}
+
+/// A descriptor of the process at the other end of a unix socket, at the time when it connected
+/// (`SO_PEERPIDFD`, Linux 6.5).
+pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
+    /// asm-generic/socket.h; missing in some versions of libc's headers.
+    const SO_PEERPIDFD: c_int = 77;
+    let mut descriptor: c_int = -1;
+    let mut length = libc::socklen_t::try_from(size_of::<c_int>()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: both pointers are to values that live until the call ends, and the length is that of the
+    // `c_int` that the kernel writes.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut descriptor).cast(),
+            &raw mut length,
+        )
+    };
+    succeeded(result)?;
+    if descriptor < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the kernel has just made this descriptor for this call; nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 fn succeeded(result: c_int) -> Result<()> {

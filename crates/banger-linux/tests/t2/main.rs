@@ -11,6 +11,7 @@
 mod addresses;
 mod links;
 mod nftables;
+mod seqpacket;
 mod sysctl;
 mod taps;
 mod world;
