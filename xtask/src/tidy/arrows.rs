@@ -5,9 +5,13 @@ use super::Finding;
 use super::metadata::{Kind, Package};
 
 /// The allowed arrows between crates of the workspace, for what is linked.
-const LINKED: [(&str, &[&str]); 8] = [
+const LINKED: [(&str, &[&str]); 9] = [
     ("banger-model", &[]),
     ("banger-linux", &[]),
+    (
+        "banger-root",
+        &["banger-model", "banger-proto", "banger-linux"],
+    ),
     ("banger-proto", &["banger-model"]),
     ("banger", &["banger-proto", "banger-model"]),
     ("bangerd", &["banger-proto", "banger-model"]),
@@ -18,6 +22,7 @@ const LINKED: [(&str, &[&str]); 8] = [
             "banger-model",
             "banger-proto",
             "banger-agent",
+            "banger-root",
             "banger",
             "bangerd",
         ],

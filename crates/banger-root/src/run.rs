@@ -1,0 +1,72 @@
+//! The process: from its arguments to serving, confined.
+
+use crate::flags::{self, Door, Flags};
+use crate::judge::Place;
+use crate::serve::Server;
+use crate::{VERSION, log};
+use banger_linux::programs::Programs;
+use banger_linux::seqpacket::Listener;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+
+/// Bad arguments, as in BSD's sysexits(3).
+const USAGE: u8 = 64;
+
+/// Runs the helper with the arguments after its name.
+#[must_use]
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    match flags::parse(arguments) {
+        Ok(Flags::Version) => {
+            println!("banger-root {VERSION}");
+            ExitCode::SUCCESS
+        }
+        Ok(Flags::Help) => {
+            print!("{}", flags::USAGE);
+            ExitCode::SUCCESS
+        }
+        Ok(Flags::Serve(place, door)) => match start(place, &door) {
+            Ok(server) => server.serve(),
+            Err(why) => {
+                log::line(None, format_args!("cannot start: {why}"));
+                ExitCode::FAILURE
+            }
+        },
+        Err(why) => {
+            eprint!("banger-root: {why}\n\n{}", flags::USAGE);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Finds what is needed, takes the socket, gives up what is not needed any more. Nothing of a peer is
+/// read before that.
+fn start(place: Place, door: &Door) -> Result<Server, String> {
+    let programs = Programs::find().map_err(|error| said(&error))?;
+    let listener = match door {
+        Door::Path(path) => Listener::bind(path, place.owner),
+        Door::Input => Listener::inherit(input()?),
+    };
+    let listener = listener.map_err(|error| said(&error))?;
+    log::line(
+        None,
+        format_args!(
+            "version {VERSION} serves user {}, installation {}, bridge {}",
+            place.owner, place.installation, place.bridge
+        ),
+    );
+    Server::new(place, programs, listener)
+}
+
+/// Standard input, under a number of its own.
+fn input() -> Result<OwnedFd, String> {
+    std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| said(&error))
+}
+
+fn said(error: &dyn Display) -> String {
+    error.to_string()
+}
