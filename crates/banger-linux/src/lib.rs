@@ -9,6 +9,7 @@
 //! calling thread.
 
 pub mod addresses;
+pub mod confine;
 pub mod links;
 pub mod names;
 pub mod namespaces;

@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod confine;
 mod links;
 mod nftables;
 mod seqpacket;
