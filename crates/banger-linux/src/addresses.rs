@@ -111,3 +111,40 @@ fn decode(kind: u16, body: &[u8]) -> Option<Address> {
         prefix: *body.get(1)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_own_end_of_a_point_to_point_link_is_its_address() {
+        let message = |local: bool| {
+            let body = [AF_INET, 32, 0, 0, 5, 0, 0, 0];
+            let message =
+                Message::new(RTM_NEWADDR, 0, &body).attribute(IFA_ADDRESS, &[10, 0, 0, 2]);
+            let message = if local {
+                message.attribute(IFA_LOCAL, &[10, 0, 0, 1])
+            } else {
+                message
+            };
+            let bytes = message.finish(1);
+            decode(RTM_NEWADDR, &bytes[16..])
+                .expect("an address")
+                .address
+                .to_string()
+        };
+        assert_eq!(
+            (message(true).as_str(), message(false).as_str()),
+            ("10.0.0.1", "10.0.0.2")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(RTM_NEWADDR, &body);
+            let _ = address(&body);
+        }
+    }
+}

@@ -78,3 +78,45 @@ fn decode(kind: u16, body: &[u8]) -> Option<Route> {
 fn first_way(attributes: &[u8]) -> Option<u32> {
     u32_at(attribute(attributes, RTA_MULTIPATH)?, 4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn default(version: &str, interface: Option<u32>, metric: u32) -> Route {
+        Route {
+            destination: version.parse().expect("an address"),
+            prefix: 0,
+            interface,
+            gateway: None,
+            metric,
+        }
+    }
+
+    #[test]
+    fn the_uplink_is_ipv4_s_before_ipv6_s_and_has_a_link() {
+        let six = default("::", Some(6), 0);
+        assert_eq!(uplink(&[]), None);
+        assert_eq!(uplink(&[six]), Some(6));
+        assert_eq!(uplink(&[six, default("0.0.0.0", Some(4), 900)]), Some(4));
+        assert_eq!(
+            uplink(&[six, default("0.0.0.0", None, 1)]),
+            Some(6),
+            "a blackhole is no way"
+        );
+        let narrow = Route {
+            prefix: 8,
+            ..default("10.0.0.0", Some(3), 0)
+        };
+        assert_eq!(uplink(&[narrow]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(RTM_NEWROUTE, &body);
+            let _ = first_way(&body);
+        }
+    }
+}

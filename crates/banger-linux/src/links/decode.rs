@@ -169,3 +169,95 @@ fn operstate(value: &[u8]) -> OperState {
 fn is_set(value: &[u8]) -> bool {
     value.first().is_some_and(|byte| *byte != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::message::{HEADER, Message, Nest};
+    use proptest::prelude::*;
+
+    fn message(attributes: impl FnOnce(Message) -> Message) -> Vec<u8> {
+        let mut body = vec![0; INFO];
+        body[4] = 7;
+        body[8] = 1;
+        let bytes = attributes(Message::new(RTM_NEWLINK, 0, &body)).finish(1);
+        bytes[HEADER..].to_vec()
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn a_link_of_an_unknown_kind_with_unknown_attributes_is_still_a_link() {
+        let info = Nest::default()
+            .attribute(IFLA_INFO_KIND, b"frob\0")
+            .attribute(999, &[1; 70]);
+        let body = message(|message| {
+            message
+                .attribute(2000, &[1, 2, 3])
+                .text(IFLA_IFNAME, "odd %d\u{1b}")
+                .attribute(IFLA_ADDRESS, &[1, 2, 3])
+                .nested(IFLA_LINKINFO, &info)
+                .attribute(IFLA_MTU, &[1])
+                .attribute(IFLA_OPERSTATE, &[99])
+        });
+        let read = link(RTM_NEWLINK, &body).expect("a link");
+        assert_eq!(
+            (read.index, read.up, read.mtu, read.mac),
+            (7, true, 0, None)
+        );
+        assert_eq!(read.kind, Kind::Other("frob".to_owned()));
+        assert_eq!(read.name, "odd %d\u{1b}");
+        assert_eq!(read.operstate, OperState::Other(99));
+        assert_eq!(link(RTM_NEWLINK + 1, &body), None);
+        assert_eq!(
+            link(RTM_NEWLINK, &message(|message| message)),
+            None,
+            "no name"
+        );
+    }
+
+    #[test]
+    fn a_tun_is_no_tap() {
+        let kind = |value: u8| {
+            let data = Nest::default().attribute(IFLA_TUN_TYPE, &[value]);
+            let info = Nest::default()
+                .attribute(IFLA_INFO_KIND, b"tun\0")
+                .nested(IFLA_INFO_DATA, &data);
+            let body =
+                message(|message| message.text(IFLA_IFNAME, "t").nested(IFLA_LINKINFO, &info));
+            link(RTM_NEWLINK, &body).expect("a link").kind
+        };
+        assert_eq!(kind(1), Kind::Other("tun".to_owned()));
+        let details = TapDetails {
+            owner: None,
+            persistent: false,
+            vnet_hdr: false,
+        };
+        assert_eq!(kind(TYPE_TAP), Kind::Tap(details));
+    }
+
+    #[test]
+    fn an_ethernet_address_is_shown_as_everybody_shows_it() {
+        assert_eq!(
+            Mac([6, 0, 0xab, 1, 0x20, 0xff]).to_string(),
+            "06:00:ab:01:20:ff"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(kind in prop_oneof![Just(RTM_NEWLINK), any::<u16>()], body in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = link(kind, &body);
+            let _ = self::kind(&body);
+        }
+
+        #[test]
+        fn any_values_of_known_attributes_are_read_without_panic(
+            values in prop::collection::vec((0_u16..60, prop::collection::vec(any::<u8>(), 0..40)), 0..12),
+        ) {
+            let body = message(|message| {
+                values.iter().fold(message, |message, (kind, value)| message.attribute(*kind, value))
+            });
+            let _ = link(RTM_NEWLINK, &body);
+        }
+    }
+}

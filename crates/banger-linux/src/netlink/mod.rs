@@ -259,3 +259,7 @@ fn finished(asked: &str, verdict: Option<Verdict>) -> Result<(), Error> {
         }),
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod t1;

@@ -1,14 +1,16 @@
 //! TAPs: Ethernet interfaces whose other end is a program, a VMM or the firewall's check.
 
-use crate::Outcome;
-use crate::links::{self, Change, ClaimError, Link, Marked};
+mod delete;
+
+use crate::links::{self, Change, ClaimError, Marked};
 use crate::names::{InterfaceName, Mark};
 use crate::netlink::{Error, Netlink};
 use crate::sys;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+pub use delete::{Deleted, delete};
 
 const DEVICE: &str = "/dev/net/tun";
 // linux/if_tun.h
@@ -164,101 +166,4 @@ fn open_device() -> Result<OwnedFd, TapError> {
 
 fn device_error(asked: String, source: Errno) -> TapError {
     TapError::Device { asked, source }
-}
-
-/// What became of each link of a deletion.
-pub type Deleted = Vec<(Marked, Result<Outcome, ClaimError>)>;
-
-/// From how many links on they are removed as one group: below, the extra looks cost more than they
-/// save.
-const GROUP_FROM: usize = 3;
-
-/// Removes many links.
-///
-/// Each removal waits for every processor to pass a quiet point (RCU), several times, and only one
-/// runs at a time: in parallel is no faster. Links of one group are removed together and wait once,
-/// so they are put into a group of their own first.
-pub fn delete(netlink: &Netlink, taps: Vec<Marked>) -> Result<Deleted, Error> {
-    if taps.len() < GROUP_FROM {
-        let one_by_one = taps.into_iter().map(|tap| {
-            let result = links::delete(netlink, &tap);
-            (tap, result)
-        });
-        return Ok(one_by_one.collect());
-    }
-    delete_as_group(netlink, taps)
-}
-
-fn delete_as_group(netlink: &Netlink, taps: Vec<Marked>) -> Result<Deleted, Error> {
-    let present = by_index(links::list(netlink)?);
-    let group = unused_group(&present)?;
-    let mut answers = Vec::with_capacity(taps.len());
-    let mut grouped = BTreeSet::new();
-    for tap in taps {
-        let result = put_into_group(netlink, &tap, present.get(&tap.index()), group);
-        if matches!(result, Ok(Outcome::Made)) {
-            grouped.insert(tap.index());
-        }
-        answers.push((tap, result));
-    }
-    // Somebody may have put a link of theirs into the same group since: then one by one.
-    let members = links::list(netlink)?
-        .into_iter()
-        .filter(|link| link.group == group);
-    if members
-        .map(|link| link.index)
-        .all(|index| grouped.contains(&index))
-    {
-        match links::delete_group(netlink, group) {
-            Err(error) if error.refused() != Some(Errno::NODEV) => return Err(error),
-            _ => return Ok(answers),
-        }
-    }
-    let checked = answers.into_iter().map(|(tap, result)| match result {
-        Ok(Outcome::Made) => {
-            let result = links::delete(netlink, &tap);
-            (tap, result)
-        }
-        other => (tap, other),
-    });
-    Ok(checked.collect())
-}
-
-fn by_index(links: Vec<Link>) -> BTreeMap<u32, Link> {
-    links.into_iter().map(|link| (link.index, link)).collect()
-}
-
-/// A number that nobody uses: chosen at random, so that nobody can wait for it.
-fn unused_group(present: &BTreeMap<u32, Link>) -> Result<u32, Error> {
-    loop {
-        let mut bytes = [0; 4];
-        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
-            |source| Error::Connection {
-                asked: "a group of links".to_owned(),
-                source,
-            },
-        )?;
-        // Positive as an `int`, and beyond the few that people name in /etc/iproute2/group.
-        let group = u32::from_ne_bytes(bytes) >> 1 | 1 << 30;
-        if present.values().all(|link| link.group != group) {
-            return Ok(group);
-        }
-    }
-}
-
-fn put_into_group(
-    netlink: &Netlink,
-    tap: &Marked,
-    found: Option<&Link>,
-    group: u32,
-) -> Result<Outcome, ClaimError> {
-    let Some(found) = found else {
-        return Ok(Outcome::WasSoAlready);
-    };
-    links::verify(found, tap.name(), tap.mark())?;
-    match links::set_group(netlink, tap, group) {
-        Ok(()) => Ok(Outcome::Made),
-        Err(error) if error.refused() == Some(Errno::NODEV) => Ok(Outcome::WasSoAlready),
-        Err(error) => Err(error.into()),
-    }
 }
