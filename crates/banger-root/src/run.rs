@@ -4,6 +4,7 @@ use crate::flags::{self, Door, Flags};
 use crate::judge::Place;
 use crate::serve::Server;
 use crate::{VERSION, log};
+use banger_linux::confine::{self, Capability, Plan};
 use banger_linux::programs::Programs;
 use banger_linux::seqpacket::Listener;
 use std::ffi::OsString;
@@ -13,6 +14,8 @@ use std::process::ExitCode;
 
 /// Bad arguments, as in BSD's sysexits(3).
 const USAGE: u8 = 64;
+/// Descriptors: the silent, those who wait for a worker, and what workers need for programs and netlink.
+const OPEN_FILES: u64 = 512;
 
 /// Runs the helper with the arguments after its name.
 #[must_use]
@@ -49,6 +52,13 @@ fn start(place: Place, door: &Door) -> Result<Server, String> {
         Door::Input => Listener::inherit(input()?),
     };
     let listener = listener.map_err(|error| said(&error))?;
+    let plan = Plan {
+        keep: &[Capability::NetAdmin],
+        open_files: OPEN_FILES,
+        oom_score: oom_score(),
+    };
+    let confined = confine::process(&plan).map_err(|error| said(&error))?;
+    log::line(None, confined);
     log::line(
         None,
         format_args!(
@@ -57,6 +67,16 @@ fn start(place: Place, door: &Door) -> Result<Server, String> {
         ),
     );
     Server::new(place, programs, listener)
+}
+
+/// What the helper was started with: its unit decides, and lowering it needs a capability that root in a
+/// container lacks.
+fn oom_score() -> i16 {
+    let score = std::fs::read_to_string("/proc/self/oom_score_adj");
+    score
+        .ok()
+        .and_then(|score| score.trim().parse().ok())
+        .unwrap_or_default()
 }
 
 /// Standard input, under a number of its own.
