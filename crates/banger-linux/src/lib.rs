@@ -21,6 +21,7 @@ pub mod seqpacket;
 pub mod sysctl;
 pub mod taps;
 
+mod forks;
 mod sys;
 mod wait;
 

@@ -2,7 +2,7 @@
 //! Only packets of rules with `meta nftrace set 1` are shown.
 
 use crate::programs::{self, Program, Programs, RunError};
-use crate::wait;
+use crate::{forks, wait};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -69,7 +69,7 @@ impl Trace {
             name: Program::Nft.name(),
             reason,
         };
-        let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let mut child = forks::spawn(&mut command).map_err(|error| failed(error.to_string()))?;
         let Some(output) = child.stdout.take() else {
             programs::kill(&mut child);
             return Err(failed("its output is not connected".to_owned()).into());

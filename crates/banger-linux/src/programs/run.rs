@@ -1,7 +1,7 @@
 //! Running one program to its end, within limits.
 
 use super::{Program, ProgramError};
-use crate::{sys, wait};
+use crate::{forks, sys, wait};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -171,7 +171,7 @@ pub(super) fn run(path: &Path, call: &Call<'_>) -> Result<Output, RunError> {
     if call.input.is_some() {
         command.stdin(Stdio::piped());
     }
-    let mut child = command.spawn().map_err(|error| start_error(name, &error))?;
+    let mut child = forks::spawn(&mut command).map_err(|error| start_error(name, &error))?;
     let talked = Conversation::begin(&mut child, call.input)
         .map_err(|errno| start_error(name, &errno.into()))
         .and_then(|mut conversation| {

@@ -5,7 +5,7 @@ mod delete;
 use crate::links::{self, Change, ClaimError, Marked};
 use crate::names::{InterfaceName, Mark};
 use crate::netlink::{Error, Netlink};
-use crate::sys;
+use crate::{forks, sys};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -79,6 +79,8 @@ pub struct NewTap<'a> {
 pub fn create(netlink: &Netlink, tap: &NewTap<'_>) -> Result<Marked, TapError> {
     let name = tap.name;
     let refused = |source| device_error(format!("create {name}"), source);
+    // Until the descriptor is closed again, so that the TAP is free when this returns.
+    let _no_forks = forks::none();
     let device = open_device()?;
     let flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL;
     match sys::tun_attach(device.as_fd(), name.as_str(), flags) {

@@ -157,25 +157,27 @@ fn the_file_system_is_closed_where_the_kernel_can() {
 
 #[test]
 fn a_process_with_other_threads_is_not_confined_by_half() {
-    let (status, limit) = (
-        || tool("cat /proc/self/status"),
-        rustix::process::Resource::Nofile,
-    );
-    let before = (
-        rustix::process::getrlimit(limit),
-        status().contains("NoNewPrivs:\t1"),
-    );
-    assert!(matches!(
-        confine::process(&PLAN),
-        Err(ConfineError::Threads(2..))
-    ));
-    assert_eq!(
-        before,
-        (
+    alone(|_| {
+        let (status, limit) = (
+            || tool("cat /proc/self/status"),
+            rustix::process::Resource::Nofile,
+        );
+        let before = (
             rustix::process::getrlimit(limit),
-            status().contains("NoNewPrivs:\t1")
-        )
-    );
+            status().contains("NoNewPrivs:\t1"),
+        );
+        assert!(matches!(
+            confine::process(&PLAN),
+            Err(ConfineError::Threads(2..))
+        ));
+        assert_eq!(
+            before,
+            (
+                rustix::process::getrlimit(limit),
+                status().contains("NoNewPrivs:\t1")
+            )
+        );
+    });
 }
 
 #[test]

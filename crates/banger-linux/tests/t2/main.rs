@@ -11,6 +11,7 @@
 mod addresses;
 mod confine;
 mod links;
+mod namespaces;
 mod nftables;
 mod seqpacket;
 mod sysctl;

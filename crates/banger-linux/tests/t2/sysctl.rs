@@ -1,6 +1,7 @@
 use crate::world::{alone, bridge, name, tool};
 use banger_linux::Outcome;
 use banger_linux::names::InterfaceName;
+use banger_linux::namespaces::in_fresh;
 use banger_linux::sysctl::{Sysctl, SysctlError, read, write};
 
 /// What `nft` and `ip` do not show is read by another program's eyes all the same.
@@ -47,7 +48,8 @@ fn each_is_the_file_that_it_stands_for() {
 #[test]
 fn other_namespaces_are_not_touched() {
     alone(|_| {
-        alone(|_| write(Sysctl::Ipv4Forward, 1).expect("written"));
+        let other = in_fresh(|| write(Sysctl::Ipv4Forward, 1)).expect("a namespace");
+        assert_eq!(other, Ok(Outcome::Made));
         assert_eq!(read(Sysctl::Ipv4Forward), Ok(0));
     });
 }

@@ -2,7 +2,10 @@ use crate::world::{alone, bridge, ip_link, json, mark, name, tool};
 use banger_linux::Outcome;
 use banger_linux::links::{self, Change, ClaimError, Kind, Marked, TapDetails};
 use banger_linux::netlink::Netlink;
+use banger_linux::nftables::Nft;
+use banger_linux::programs::{Cancel, Programs};
 use banger_linux::taps::{self, NewTap, TapError};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn tap(netlink: &Netlink, text: &str, master: u32) -> Result<Marked, TapError> {
     let wanted = NewTap {
@@ -206,5 +209,30 @@ fn many_are_deleted_together_and_strangers_among_them_stay() {
             ip_link("tap-fc-8").expect("stays")["ifindex"],
             successor.index()
         );
+    });
+}
+
+#[test]
+fn a_new_tap_is_free_at_once_while_programs_are_started() {
+    let programs = Programs::find().expect("nft");
+    let (enough, nft) = (AtomicBool::new(false), Nft::new(&programs, Cancel::Never));
+    alone(|netlink| {
+        let br = bridge(netlink, "br-t");
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !enough.load(Ordering::Relaxed) {
+                        nft.check(r#"{"nftables": []}"#).expect("nothing to do");
+                    }
+                });
+            }
+            let free = |slot: &u32| {
+                let made = tap(netlink, &format!("tap-fc-{slot}"), br.index()).expect("made");
+                taps::open(netlink, &made).is_ok()
+            };
+            let count = (0..300).filter(free).count();
+            enough.store(true, Ordering::Relaxed);
+            assert_eq!(count, 300);
+        });
     });
 }

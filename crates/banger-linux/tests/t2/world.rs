@@ -4,11 +4,19 @@ use banger_linux::links::{Bridge, Mac, Marked, create_bridge};
 use banger_linux::names::{InterfaceName, Mark};
 use banger_linux::namespaces;
 use banger_linux::netlink::Netlink;
+use rustix::event::Timespec;
 use serde_json::Value;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Runs a test in a fresh network namespace.
+/// cargo's own runner runs tests as threads of one process, and each starts programs: a copy of
+/// another test's descriptors is open in them until they execute.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Runs a test in a fresh network namespace, one at a time.
 pub(crate) fn alone<T: Send>(test: impl FnOnce(&Netlink) -> T + Send) -> T {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let made = namespaces::in_fresh(|| {
         let netlink = Netlink::open().expect("a connection");
         test(&netlink)
@@ -32,6 +40,19 @@ pub(crate) fn bridge(netlink: &Netlink, name: &str) -> Marked {
         mtu: 1400,
     };
     create_bridge(netlink, &bridge).expect("a bridge")
+}
+
+/// Waits until something holds; the kernel does some things a moment after it was asked.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < limit, "not within 30 s: {what}");
+        let pause = Timespec {
+            tv_sec: 0,
+            tv_nsec: 5_000_000,
+        };
+        rustix::event::poll(&mut [], Some(&pause)).expect("poll");
+    }
 }
 
 /// Runs a program of the host in the calling thread's namespace and gives what it printed.
