@@ -11,6 +11,7 @@
 pub mod addresses;
 pub mod confine;
 pub mod links;
+pub mod memory;
 pub mod names;
 pub mod namespaces;
 pub mod netlink;

@@ -1,7 +1,7 @@
 //! The only file with unsafe code: what neither the standard library nor rustix does safely.
 #![expect(
     unsafe_code,
-    reason = "options of sockets, three ioctls of tun, two steps between fork and exec, unshare"
+    reason = "options of sockets, three ioctls of tun, two steps between fork and exec, unshare, the heap"
 )]
 
 use rustix::io::{Errno, Result};
@@ -141,6 +141,19 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor for this call; nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Limits glibc's heaps to one.
+pub(crate) fn one_arena() {
+    // SAFETY: it takes two numbers and changes a setting of the allocator under the allocator's own lock.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// Gives freed memory back to the system.
+pub(crate) fn trim_heap() {
+    // SAFETY: it moves nothing that is in use, and may be called by any thread at any time (attributes in
+    // malloc_trim(3): MT-Safe).
+    unsafe { libc::malloc_trim(0) };
 }
 
 fn succeeded(result: c_int) -> Result<()> {
