@@ -29,6 +29,9 @@ const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BR_STP_STATE: u16 = 5;
+const IFLA_BR_MULTI_BOOLOPT: u16 = 46;
+/// `BIT(BR_BOOLOPT_NO_LL_LEARN)`, linux/if_bridge.h
+const NO_LINK_LOCAL_LEARN: u32 = 1;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const RTEXT_FILTER_SKIP_STATS: u32 = 8;
 /// linux/if.h
@@ -161,12 +164,18 @@ pub struct Bridge<'a> {
     pub mtu: u32,
 }
 
-/// Makes a bridge, down and without spanning tree.
+/// Makes a bridge, down and without spanning tree. It learns no address from frames to link-local groups
+/// (LLDP and its like), which no rule sees before it does: who is behind a port could otherwise take
+/// over another's.
 ///
 /// # Errors
 /// [`Error::Refused`] with `EXIST` where there is any link of that name.
 pub fn create_bridge(netlink: &Netlink, bridge: &Bridge<'_>) -> Result<Marked, ClaimError> {
-    let options = Nest::default().attribute(IFLA_BR_STP_STATE, &0_u32.to_ne_bytes());
+    // `struct br_boolopt_multi`: values, and which of them are given.
+    let not_learning = [NO_LINK_LOCAL_LEARN.to_ne_bytes(); 2].concat();
+    let options = Nest::default()
+        .attribute(IFLA_BR_STP_STATE, &0_u32.to_ne_bytes())
+        .attribute(IFLA_BR_MULTI_BOOLOPT, &not_learning);
     let kind = Nest::default()
         .attribute(IFLA_INFO_KIND, b"bridge")
         .nested(IFLA_INFO_DATA, &options);
