@@ -3,6 +3,7 @@
 //! Two implementations: the real one on `banger-linux`, and the one in memory that tests use together
 //! with the real judge. Everything that decides is above this line, so that both see it alike.
 
+use crate::listing::Listing;
 use banger_model::host_names::TapSlot;
 use banger_model::policy::Family;
 use banger_model::subnet::Cidr;
@@ -136,7 +137,7 @@ pub trait Kernel {
     fn delete_address(&self, address: Cidr) -> Result<(), KernelError>;
 
     /// The table with this name as `nft -j list table` writes it; none if there is none.
-    fn table(&self, family: Family, name: &str) -> Result<Option<serde_json::Value>, KernelError>;
+    fn table(&self, family: Family, name: &str) -> Result<Option<Listing>, KernelError>;
     /// Gives nft a transaction.
     fn apply(&self, transaction: &str) -> Result<(), KernelError>;
 

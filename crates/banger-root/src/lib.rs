@@ -13,7 +13,7 @@ pub mod kernel;
 pub mod simulated;
 
 mod flags;
-mod listing;
+pub mod listing;
 mod log;
 mod probe;
 mod real;

@@ -27,7 +27,7 @@ impl Loaded {
         for family in Family::ALL {
             if let Some(table) = kernel.table(family, TABLE)? {
                 loaded.families.insert(family);
-                loaded.add(family, table)?;
+                loaded.add(family, table);
             }
         }
         Ok(loaded)
@@ -41,18 +41,10 @@ impl Loaded {
         }
     }
 
-    fn add(&mut self, family: Family, table: serde_json::Value) -> Result<(), KernelError> {
-        let unreadable = |error: serde_json::Error| {
-            KernelError::Failed(format!(
-                "cannot read what nft lists of table {} {TABLE}: {error}",
-                family.name()
-            ))
-        };
-        let listing: Listing = serde_json::from_value(table).map_err(unreadable)?;
+    fn add(&mut self, family: Family, listing: Listing) {
         for entry in listing.nftables {
             self.entry(family, entry);
         }
-        Ok(())
     }
 
     fn entry(&mut self, family: Family, entry: Entry) {
@@ -90,9 +82,17 @@ impl Loaded {
     }
 }
 
+/// What nft lists of one table, as far as it is compared. Expressions are not kept.
 #[derive(Deserialize)]
-struct Listing {
+pub struct Listing {
     nftables: Vec<Entry>,
+}
+
+#[cfg(any(test, feature = "simulated"))]
+impl Listing {
+    pub(crate) fn from_json(tree: serde_json::Value) -> Result<Self, KernelError> {
+        serde_json::from_value(tree).map_err(|error| KernelError::Failed(error.to_string()))
+    }
 }
 
 /// One object: exactly one of these, or something that is not of interest.

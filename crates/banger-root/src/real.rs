@@ -2,6 +2,7 @@
 
 use crate::judge::Place;
 use crate::kernel::{Address, Kernel, KernelError, Link, LinkChange, ProbePacket, Route, Switch};
+use crate::listing::Listing;
 use banger_linux::addresses;
 use banger_linux::links::{self, Change, Kind, Marked};
 use banger_linux::names::{InterfaceName, Mark, TableName};
@@ -235,14 +236,13 @@ impl Kernel for RealKernel<'_> {
         deleted.map(drop).map_err(failed)
     }
 
-    fn table(&self, family: Family, table: &str) -> Result<Option<serde_json::Value>, KernelError> {
+    fn table(&self, family: Family, table: &str) -> Result<Option<Listing>, KernelError> {
         let family = match family {
             Family::Bridge => nftables::Family::Bridge,
             Family::Inet => nftables::Family::Inet,
         };
-        self.nft()
-            .table(family, &TableName::parse(table).map_err(failed)?)
-            .map_err(failed)
+        let table = TableName::parse(table).map_err(failed)?;
+        self.nft().listed(family, &table).map_err(failed)
     }
 
     fn apply(&self, transaction: &str) -> Result<(), KernelError> {

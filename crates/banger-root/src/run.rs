@@ -5,6 +5,7 @@ use crate::judge::Place;
 use crate::serve::Server;
 use crate::{VERSION, log};
 use banger_linux::confine::{self, Capability, Plan};
+use banger_linux::memory;
 use banger_linux::programs::Programs;
 use banger_linux::seqpacket::Listener;
 use std::ffi::OsString;
@@ -52,6 +53,7 @@ fn start(place: Place, door: &Door) -> Result<Server, String> {
         Door::Input => Listener::inherit(input()?),
     };
     let listener = listener.map_err(|error| said(&error))?;
+    memory::share_one_heap();
     let plan = Plan {
         keep: &[Capability::NetAdmin],
         open_files: OPEN_FILES,

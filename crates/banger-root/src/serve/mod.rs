@@ -8,6 +8,7 @@ mod turns;
 
 use crate::judge::Place;
 use crate::log;
+use banger_linux::memory;
 use banger_linux::programs::Programs;
 use banger_linux::seqpacket::{Connection, Listener};
 use request::Desk;
@@ -159,5 +160,7 @@ fn work(desk: &Desk, connections: &Mutex<Receiver<Connection>>) {
             return;
         };
         desk.serve(&connection);
+        drop(connection);
+        memory::give_back();
     }
 }

@@ -62,7 +62,12 @@ impl Desk {
         peer: Peer,
     ) -> Result<Option<Granted>, (Option<OpId>, Refusal)> {
         let early = |refusal| (None, refusal);
-        judge::admit(peer, &self.place).map_err(early)?;
+        if let Err(refusal) = judge::admit(peer, &self.place) {
+            // Thrown away unread: with a packet left in it, a socket that is closed takes its answer
+            // along.
+            let _thrown_away = connection.receive(0, Instant::now() + READ_TIME);
+            return Err(early(refusal));
+        }
         let packet = match connection.receive(PACKET_MAX, Instant::now() + READ_TIME) {
             Ok(packet) => packet,
             Err(PacketError::TooLong(_)) => return Err(early(Refusal::TooLong {})),

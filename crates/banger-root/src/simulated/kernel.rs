@@ -2,6 +2,7 @@
 
 use super::{SimulatedKernel, State};
 use crate::kernel::{Address, Kernel, KernelError, Link, LinkChange, ProbePacket, Route, Switch};
+use crate::listing::Listing;
 use banger_model::host_names::TapSlot;
 use banger_model::policy::Family;
 use banger_model::subnet::Cidr;
@@ -93,8 +94,9 @@ impl Kernel for SimulatedKernel {
         Ok(())
     }
 
-    fn table(&self, family: Family, name: &str) -> Result<Option<serde_json::Value>, KernelError> {
-        Ok(self.state().tables.list(family.name(), name))
+    fn table(&self, family: Family, name: &str) -> Result<Option<Listing>, KernelError> {
+        let listing = self.state().tables.list(family.name(), name);
+        listing.map(Listing::from_json).transpose()
     }
 
     fn apply(&self, transaction: &str) -> Result<(), KernelError> {

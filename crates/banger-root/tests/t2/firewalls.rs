@@ -1,0 +1,229 @@
+//! The rules that other firewalls really load, and what a probe says of them. Each is what the tool's
+//! own start leaves in the kernel, cut to the chains that packets of guests pass.
+
+use crate::world::{World, alone, bridge, guest, ip_link, nft, policy, tool};
+use banger_proto::root::{Answer, Forwarded, Outcome, PathKind, Verb, Verdict};
+
+/// Docker's `iptables -P FORWARD DROP` with its chains, as iptables-nft loads them.
+const DOCKER: &str = "
+table ip filter {
+    chain DOCKER { }
+    chain DOCKER-FORWARD {
+        iifname \"docker0\" counter accept
+    }
+    chain DOCKER-USER { }
+    chain FORWARD {
+        type filter hook forward priority filter; policy drop;
+        counter jump DOCKER-USER
+        counter jump DOCKER-FORWARD
+    }
+}
+";
+
+/// ufw's default: deny incoming and routed, with its chains of before and after.
+const UFW: &str = "
+table ip filter {
+    chain ufw-before-forward {
+        ct state related,established counter accept
+        ip protocol icmp counter accept
+    }
+    chain ufw-before-input {
+        iifname \"lo\" counter accept
+        ct state related,established counter accept
+        udp sport 67 udp dport 68 counter accept
+    }
+    chain ufw-reject-input { }
+    chain ufw-after-forward { }
+    chain INPUT {
+        type filter hook input priority filter; policy drop;
+        counter jump ufw-before-input
+        counter jump ufw-reject-input
+    }
+    chain FORWARD {
+        type filter hook forward priority filter; policy drop;
+        counter jump ufw-before-forward
+        counter jump ufw-after-forward
+    }
+}
+";
+
+/// firewalld with its nftables backend, the bridge in no zone and so in the default one, `public`.
+const FIREWALLD: &str = "
+table inet firewalld {
+    chain filter_IN_public_allow {
+        tcp dport 22 accept
+    }
+    chain filter_FWD_public { }
+    chain filter_INPUT {
+        type filter hook input priority filter + 10; policy accept;
+        ct state { established, related } accept
+        ct status dnat accept
+        iifname \"lo\" accept
+        ct state invalid drop
+        jump filter_IN_public_allow
+        reject with icmpx admin-prohibited
+    }
+    chain filter_FORWARD {
+        type filter hook forward priority filter + 10; policy accept;
+        ct state { established, related } accept
+        ct status dnat accept
+        iifname \"lo\" accept
+        ct state invalid drop
+        jump filter_FWD_public
+        reject with icmpx admin-prohibited
+    }
+}
+";
+
+/// What an administrator writes by hand in `/etc/nftables.conf`.
+const PLAIN: &str = "
+table inet my_filter {
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        iifname != \"eth1\" counter drop comment \"only the LAN goes out\"
+    }
+}
+";
+
+/// A host with an uplink, on which one guest may go out.
+fn on_a_host(rules: &str, test: impl FnOnce(&World) + Send) {
+    alone(|world| {
+        tool("ip link add up0 type veth peer name up1");
+        tool("ip address add 192.0.2.2/24 dev up0");
+        tool("ip -6 address add 2001:db8::2/64 dev up0 nodad");
+        tool("ip link set up0 up");
+        tool("ip link set up1 up");
+        tool("ip route add default via 192.0.2.1");
+        tool("ip -6 route add default via 2001:db8::1");
+        world.done(bridge());
+        world.done(policy(vec![guest(1, true)]));
+        nft(rules);
+        test(world);
+        assert_eq!(ip_link("tap-fc-probe"), None, "the probe leaves no TAP");
+        assert!(!tool("nft list tables").contains("probe"), "nor rules");
+    });
+}
+
+fn verdict(world: &World, kind: PathKind) -> Verdict {
+    match world.ask(Verb::ProbePath { kind }) {
+        Outcome::Done(Answer::Path(report)) => report.verdict,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn dropped(family: &str, table: &str, chain: &str, rule: Option<&str>, rejected: bool) -> Verdict {
+    Verdict::Dropped {
+        family: family.to_owned(),
+        table: table.to_owned(),
+        chain: chain.to_owned(),
+        rule: rule.map(str::to_owned),
+        rejected,
+    }
+}
+
+#[test]
+fn a_host_without_a_firewall_lets_every_way_through() {
+    on_a_host("", |world| {
+        for kind in PathKind::ALL {
+            assert_eq!(verdict(world, kind), Verdict::Passed {}, "{kind:?}");
+        }
+    });
+}
+
+#[test]
+fn the_packet_of_a_probe_does_not_leave_the_host() {
+    on_a_host("", |world| {
+        nft("add table netdev watch
+             add chain netdev watch out { type filter hook egress device up0 priority 0; }
+             add rule netdev watch out ip daddr 1.1.1.1 counter");
+        assert_eq!(verdict(world, PathKind::OutIpv4), Verdict::Passed {});
+        let seen = tool("nft list table netdev watch");
+        assert!(seen.contains("packets 0 bytes 0"), "{seen}");
+    });
+}
+
+#[test]
+fn dockers_policy_is_named() {
+    on_a_host(DOCKER, |world| {
+        assert_eq!(
+            verdict(world, PathKind::OutIpv4),
+            dropped("ip", "filter", "FORWARD", None, false)
+        );
+        assert_eq!(verdict(world, PathKind::OutIpv6), Verdict::Passed {});
+        assert_eq!(verdict(world, PathKind::HostIpv4), Verdict::Passed {});
+        nft("add rule ip filter DOCKER-USER iifname br-fc accept");
+        assert_eq!(
+            verdict(world, PathKind::OutIpv4),
+            Verdict::Passed {},
+            "the remedy helps"
+        );
+    });
+}
+
+#[test]
+fn ufws_policies_are_named_both_ways() {
+    on_a_host(UFW, |world| {
+        assert_eq!(
+            verdict(world, PathKind::OutIpv4),
+            dropped("ip", "filter", "FORWARD", None, false)
+        );
+        assert_eq!(
+            verdict(world, PathKind::HostIpv4),
+            dropped("ip", "filter", "INPUT", None, false)
+        );
+    });
+}
+
+#[test]
+fn firewallds_reject_is_named_and_names_get_through() {
+    on_a_host(FIREWALLD, |world| {
+        let rule = Some("reject with icmpx admin-prohibited");
+        for kind in [PathKind::OutIpv4, PathKind::OutIpv6] {
+            assert_eq!(
+                verdict(world, kind),
+                dropped("inet", "firewalld", "filter_FORWARD", rule, true),
+                "{kind:?}"
+            );
+        }
+        // It takes what was redirected for what it was told to let in (`ct status dnat`).
+        for kind in [PathKind::HostIpv4, PathKind::HostIpv6] {
+            assert_eq!(verdict(world, kind), Verdict::Passed {}, "{kind:?}");
+        }
+        nft(
+            "flush chain inet firewalld filter_INPUT; add rule inet firewalld filter_INPUT reject with icmpx admin-prohibited",
+        );
+        assert_eq!(
+            verdict(world, PathKind::HostIpv4),
+            dropped("inet", "firewalld", "filter_INPUT", rule, true)
+        );
+    });
+}
+
+#[test]
+fn a_rule_written_by_hand_is_named_with_its_comment() {
+    on_a_host(PLAIN, |world| {
+        let Verdict::Dropped {
+            table,
+            chain,
+            rule: Some(rule),
+            rejected: false,
+            ..
+        } = verdict(world, PathKind::OutIpv4)
+        else {
+            panic!("it is dropped");
+        };
+        assert_eq!((table.as_str(), chain.as_str()), ("my_filter", "forward"));
+        assert!(rule.contains("only the LAN goes out"), "{rule}");
+    });
+}
+
+#[test]
+fn a_host_without_a_route_is_told_so() {
+    on_a_host("", |world| {
+        tool("ip route del default");
+        assert_eq!(
+            verdict(world, PathKind::OutIpv4),
+            Verdict::NotForwarded(Forwarded::NoRoute)
+        );
+    });
+}
