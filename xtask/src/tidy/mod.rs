@@ -9,6 +9,7 @@ mod glossary;
 mod links;
 mod lock;
 pub(crate) mod metadata;
+mod privileged;
 mod text;
 
 use crate::command::{self, Failure, Outcome};
@@ -108,8 +109,19 @@ fn check() -> Outcome<Report> {
                 linked.len()
             ));
             findings.extend(budgets::check(binary, limit, linked.len()));
+            if binary == privileged::PACKAGE {
+                findings.extend(privileged::packages(&files, &linked));
+            }
         }
     }
+    let lines = privileged::lines(&files);
+    report.figures.push(format!(
+        "{} has {lines} lines of code, {} allowed",
+        privileged::PACKAGE,
+        privileged::LINES_MAX
+    ));
+    findings.extend(privileged::size(lines));
+    findings.extend(privileged::attacks(&files));
     let checkout = root.display().to_string();
     for (path, content) in files.all() {
         findings.extend(text::check(path, content, &checkout));
