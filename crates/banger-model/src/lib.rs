@@ -10,6 +10,7 @@ pub mod id;
 pub mod name;
 pub mod plan;
 pub mod policy;
+pub mod publish;
 pub mod reference;
 pub mod size;
 pub mod spec;
