@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     /// Of every command, from the last configuration.
     pub(crate) environment: RefCell<Environment>,
     pub(crate) sessions: Sessions,
+    /// Connections to ports that are open.
+    pub(crate) dialed: crate::dial::Count,
     /// There is something for the link to send.
     pub(crate) wake: Rc<Notify>,
 }
@@ -65,6 +67,7 @@ impl Agent {
             configuring: tokio::sync::Mutex::new(()),
             environment: RefCell::default(),
             sessions: Sessions::new(Rc::clone(&wake)),
+            dialed: Rc::default(),
             wake,
         }))
     }

@@ -5,7 +5,7 @@ use crate::channels::Channels;
 use crate::fault::fault;
 use crate::link::{Reply, ReplyTo};
 use crate::session::{self, Session};
-use crate::{files, health, ports};
+use crate::{dial, files, health, ports};
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::GENERATION;
 use banger_proto::guest::message::{self, Answer, Call, Configure, GuestFault, Health};
@@ -52,6 +52,11 @@ pub(crate) fn begin(agent: &Rc<Shared>, body: &[u8], reply: ReplyTo) -> Begun {
         Call::Get(path) => {
             let channels = Rc::new(Channels::new(Rc::clone(&agent.wake), false));
             let task = files::get(Rc::clone(agent), path, Rc::clone(&channels), reply);
+            transfer(channels, true, task)
+        }
+        Call::Dial { udp, port } => {
+            let channels = Rc::new(Channels::new(Rc::clone(&agent.wake), true));
+            let task = dial::dial(Rc::clone(agent), udp, port, Rc::clone(&channels), reply);
             transfer(channels, true, task)
         }
         other => {

@@ -4,6 +4,7 @@
 //!   host ══ port ══ link ──▶ calls ──▶ session (exec)   a child, its pipes or terminal
 //!                    ▲                 files            put, get, stat, list
 //!                    │                 ports, health
+//!                    │                 dial              a connection to a port
 //!                    └── channels ◀──┘ world ──▶ Machine (guest: mounts, identity, init, power)
 //! ```
 //!
@@ -16,6 +17,7 @@ mod account;
 mod agent;
 mod calls;
 mod channels;
+mod dial;
 mod fault;
 mod files;
 #[cfg(target_os = "linux")]

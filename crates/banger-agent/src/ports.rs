@@ -59,6 +59,21 @@ pub(crate) fn survey() -> Vec<Port> {
     ports
 }
 
+/// The addresses that sockets which listen on one port are bound to.
+pub(crate) fn bound(udp: bool, port: u16) -> Vec<IpAddr> {
+    let (tables, state) = match udp {
+        true => (["udp", "udp6"], UNCONNECTED),
+        false => (["tcp", "tcp6"], LISTEN),
+    };
+    let mut addresses = Vec::new();
+    for table in tables {
+        let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        let here = listeners(&text, state).filter(|listener| listener.port == port);
+        addresses.extend(here.map(|listener| listener.address));
+    }
+    addresses
+}
+
 fn listeners(table: &str, state: u8) -> impl Iterator<Item = Listener> {
     table
         .lines()

@@ -154,6 +154,7 @@ pub(crate) struct Talk {
     pub(crate) rest: VecDeque<u8>,
     pub(crate) status: Option<ExitStatus>,
     pub(crate) taken: bool,
+    pub(crate) closed: bool,
     pub(crate) ends: usize,
     pub(crate) answered: bool,
 }
@@ -234,6 +235,7 @@ impl Talk {
                 match decode(&payload).expect("a notice") {
                     Notice::Exited(status) => self.status = Some(status),
                     Notice::Taken => self.taken = true,
+                    Notice::Closed => self.closed = true,
                 }
                 return Ok(false);
             }

@@ -1,6 +1,7 @@
 //! The agent behind a socket, as a host meets it: real commands, files and sockets of the machine
 //! that runs the tests, no privileges.
 
+mod dial;
 mod exec;
 mod host;
 mod link;

@@ -74,6 +74,16 @@ pub enum Call {
     Health,
     /// Syncs file systems, then powers off (after the answer).
     Shutdown,
+    /// Connects to a port inside of the guest; since generation 2. The answer is [`Answer::Done`] when
+    /// the connection is made; its bytes go by [`STDIN`] and come by [`STDOUT`], each with its own
+    /// end; UDP as [`super::datagram`]s, without an end. [`Notice::Closed`] is the last of a
+    /// connection that ended in order; a stream that is closed without it was reset.
+    Dial {
+        /// UDP; else TCP.
+        udp: bool,
+        /// The port: of 127.0.0.1, else of `::1`, else of whatever address is bound.
+        port: u16,
+    },
 }
 
 /// guest → host: the answer to a call. Encoded as `Result<Answer, GuestFault>`.
@@ -117,6 +127,9 @@ pub enum Notice {
     Exited(ExitStatus),
     /// Another stream has attached to the session.
     Taken,
+    /// The dialled connection has ended: all bytes of the guest were sent, and no more are taken. The
+    /// last of a stream. Since generation 2.
+    Closed,
 }
 
 /// host → guest, in a session's stream.
@@ -395,6 +408,16 @@ mod tests {
             })),
             Ok(vec![0, 24, 80])
         );
+    }
+
+    #[test]
+    fn the_wire_form_of_generation_two_stays() {
+        let dial = Call::Dial {
+            udp: true,
+            port: 300,
+        };
+        assert_eq!(encode(&dial), Ok(vec![13, 1, 0xac, 2]));
+        assert_eq!(encode(&Notice::Closed), Ok(vec![2]));
     }
 
     #[test]

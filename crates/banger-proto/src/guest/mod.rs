@@ -23,6 +23,7 @@
 
 pub mod codec;
 pub mod data_frame;
+pub mod datagram;
 pub mod flow;
 pub mod frame;
 pub mod hello;
@@ -32,7 +33,10 @@ pub use codec::{Decoder, Received};
 pub use frame::{Frame, Kind};
 
 /// The generation of the protocol that this code speaks.
-pub const GENERATION: u16 = 1;
+pub const GENERATION: u16 = 2;
+
+/// The first generation whose agents know [`message::Call::Dial`].
+pub const DIALS_SINCE: u16 = 2;
 
 /// The name of the agent's virtio-serial port, as in `/sys/class/virtio-ports/*/name`.
 pub const PORT_NAME: &str = "banger.agent";

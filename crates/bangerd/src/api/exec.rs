@@ -242,7 +242,8 @@ fn to_client(incoming: Incoming) -> Pass {
         Incoming::End(number) => Pass::On(binary(channel::END, &[&[number]])),
         Incoming::Notice(Notice::Exited(status)) => Pass::Last(ended(&status.into())),
         Incoming::Notice(Notice::Taken) => Pass::Last(ended(&Ended::Taken)),
-        Incoming::Answer(_) => Pass::Nothing,
+        // A session has no connection that could end.
+        Incoming::Answer(_) | Incoming::Notice(Notice::Closed) => Pass::Nothing,
         Incoming::Closed(reason) => {
             let why = reason.map_or_else(|| "it closed the session".into(), |r| r.to_string());
             let fault = Fault::new(FaultCode::Guest, format!("the guest was lost: {why}"))
