@@ -1,5 +1,6 @@
 //! The spec: what was asked for, complete and valid, each value with its source.
 
+use crate::publish::Published;
 use crate::{ArtifactName, DiskSize, MemorySize, SandboxId, SandboxName, VcpuCount};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -131,6 +132,8 @@ pub struct Spec {
     pub init: Init,
     /// The sandbox is deleted when the command or session that it was made for ends.
     pub ephemeral: bool,
+    /// Ports of the guest that are published on the host.
+    pub publish: Vec<Published>,
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod kernels;
 pub mod layout;
 pub mod operation;
 pub mod progress;
+pub mod publish;
 pub mod record;
 pub mod registry;
 mod run;

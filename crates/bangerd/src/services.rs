@@ -9,6 +9,7 @@ use crate::initramfs;
 use crate::kernels::{Kernel, KernelStore};
 use crate::layout::{Layout, SandboxPaths};
 use crate::progress::Progress;
+use crate::publish::Endpoints;
 use crate::registry::Registry;
 use crate::store::Store;
 use crate::vmm::qemu::{self, Launcher, Places, Program};
@@ -36,6 +37,8 @@ pub struct Services {
     pub registry: Arc<Registry>,
     /// The host's network.
     pub host_network: HostNetwork,
+    /// Which sandbox has which published port.
+    pub endpoints: Arc<Endpoints>,
     /// The daemon's own program.
     pub executable: PathBuf,
     vmm: OnceCell<Arc<qemu::Qemu>>,
@@ -100,6 +103,7 @@ impl Services {
             config,
             store,
             registry: Arc::default(),
+            endpoints: Arc::default(),
             executable,
             vmm: OnceCell::new(),
             accelerators: Accelerators::default(),

@@ -14,6 +14,7 @@ use crate::sandbox::{self, Clock, Command, Sandbox};
 use crate::services::Services;
 use crate::vmm::console;
 use banger_model::defaults::{HostSize, vm_defaults};
+use banger_model::publish;
 use banger_model::spec::{NetworkMode, Source, Sourced, Spec, Wait};
 use banger_model::{SandboxName, SandboxState, size};
 use banger_proto::fault::{Fault, FaultCode};
@@ -72,6 +73,8 @@ impl Supervisor {
         let room = host::room(&self.services.layout.state);
         let mut spec = fill_in(request, &self.services.config, host);
         judge(&spec, host, room)?;
+        let publish = publish::add(&[], &request.publish);
+        spec.publish = publish.map_err(|error| sandbox::cannot_publish(&error))?;
         spec.network = network::mode(
             request,
             self.services.config.network,
@@ -103,6 +106,9 @@ impl Supervisor {
             progress.note(format!("guests get a network in user mode: {why}"));
         }
         // All that can be wrong with it is found before anything is made.
+        if start.is_some() {
+            sandbox::ports_are_free(&self.services, &reservation.name, &spec)?;
+        }
         self.services.boot_files(&spec, progress).await?;
         disks::require_room(&self.services.layout.sandboxes())?;
         let sandbox = self.record(&reservation, spec).await?;
@@ -198,6 +204,7 @@ impl Supervisor {
             every.tick().await;
             for sandbox in self.services.registry.all() {
                 self.trim_console(&sandbox);
+                sandbox.listeners.retry();
                 self.remove_abandoned(sandbox);
             }
         }
@@ -312,6 +319,7 @@ fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSi
         links: BTreeSet::new(),
         init: request.init,
         ephemeral: request.ephemeral,
+        publish: vec![],
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sandboxes: what is asked, and what is shown.
 
+use banger_model::publish::{PortSelector, Protocol, Publication};
 use banger_model::spec::{Init, NetworkMode, Source, Wait};
 use banger_model::{ArtifactName, DiskSize, MemorySize, SandboxName, SandboxState, VcpuCount};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,9 @@ pub struct CreateRequest {
     pub init: Init,
     /// Delete it when the first session that attaches to it ends.
     pub ephemeral: bool,
+    /// Ports to publish, each `[ADDR:]PORT[:GUEST][/tcp|udp]`; at most 64.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub publish: Vec<Publication>,
     /// Start it at once, and wait for this.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub start: Option<Wait>,
@@ -72,6 +76,71 @@ pub struct KillRequest {
     /// The signal for the VMM: `TERM`, `KILL`, `INT`, `HUP`, `QUIT`, `USR1`, `USR2` or `ABRT`, in
     /// any case, with or without `SIG`; `KILL` where absent.
     pub signal: Option<String>,
+}
+
+/// `POST …/publish`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PublishRequest {
+    /// Ports to publish besides those that are, each `[ADDR:]PORT[:GUEST][/tcp|udp]`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub publish: Vec<Publication>,
+}
+
+/// `POST …/unpublish`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UnpublishRequest {
+    /// Ports of the host that are published no longer, each `[ADDR:]PORT[/tcp|udp]`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub ports: Vec<PortSelector>,
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Published {
+    /// As it was asked for: `127.0.0.1:0:80/tcp` for any free port.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub asked: Publication,
+    /// `tcp` or `udp`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub protocol: Protocol,
+    /// The host's address.
+    pub address: String,
+    /// The host's port; 0 while any free one is wanted and none was chosen yet.
+    pub port: u16,
+    /// The guest's port.
+    pub guest_port: u16,
+    /// Whether it can be connected to now.
+    pub open: bool,
+    /// Why it is not open though the guest runs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trouble: Option<String>,
+}
+
+impl Published {
+    /// The host's end, as `127.0.0.1:8080` or `[::1]:8080`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        if self.address.contains(':') {
+            format!("[{}]:{}", self.address, self.port)
+        } else {
+            format!("{}:{}", self.address, self.port)
+        }
+    }
+}
+
+impl std::fmt::Display for Published {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}->{}/{}",
+            self.endpoint(),
+            self.guest_port,
+            self.protocol
+        )
+    }
 }
 
 /// A value of the spec with where it came from.
@@ -132,6 +201,9 @@ pub struct Sandbox {
     pub init: Init,
     /// Deleted when its first session ends.
     pub ephemeral: bool,
+    /// Ports that are published while it runs.
+    #[serde(default)]
+    pub publish: Vec<Published>,
     /// Seconds since 1970.
     pub created_at: u64,
     /// The present or last run.
@@ -188,6 +260,9 @@ pub struct Port {
     pub address: String,
     /// Its number.
     pub port: u16,
+    /// Where it is published on the host, each as `127.0.0.1:8080`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub published: Vec<String>,
     /// The process that has it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pid: Option<u32>,

@@ -5,6 +5,7 @@ pub mod command;
 pub mod copying;
 pub mod crash;
 pub mod lifecycle;
+pub mod publish;
 pub mod refusal;
 pub mod terminal;
 

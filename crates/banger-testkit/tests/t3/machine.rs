@@ -1,7 +1,7 @@
 //! Every line of what must hold, with real guests.
 
 use banger_testkit::World;
-use banger_testkit::checks::{command, copying, crash, lifecycle, refusal, terminal};
+use banger_testkit::checks::{command, copying, crash, lifecycle, publish, refusal, terminal};
 
 macro_rules! check {
     ($($name:ident: $check:path $(, $argument:expr)*;)+) => {
@@ -31,6 +31,8 @@ check! {
     a_sandbox_goes_through_its_life: lifecycle::a_sandbox_goes_through_its_life;
     two_runs_at_once_work: lifecycle::many_runs_at_once_work, 2;
     eight_runs_at_once_work: lifecycle::many_runs_at_once_work, 8;
+    a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer:
+        publish::a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer;
     a_guest_can_be_looked_at: lifecycle::a_guest_can_be_looked_at;
     what_cannot_be_is_refused_before_anything_is_made:
         refusal::what_cannot_be_is_refused_before_anything_is_made;

@@ -43,6 +43,7 @@ impl Create {
             ..self.machine.request()
         };
         let sandbox = creation::create(&client, app.show, &request, &mut signals).await?;
+        app.tell_chosen_ports(&sandbox);
         app.created(&sandbox)?;
         Ok(Exit::Success)
     }

@@ -15,6 +15,7 @@ pub mod logs;
 pub mod options;
 pub mod ports;
 pub mod prune;
+pub mod publish;
 pub mod restart;
 pub mod run;
 pub mod show;
@@ -177,6 +178,17 @@ impl App {
         plain
             .progress()
             .about(reference.get(..8).unwrap_or(reference))
+    }
+
+    /// Says which ports were found where any free one was asked for.
+    pub fn tell_chosen_ports(&self, sandbox: &Sandbox) {
+        let chosen = sandbox
+            .publish
+            .iter()
+            .filter(|one| one.asked.port.is_none());
+        for published in chosen.filter(|one| one.open) {
+            self.show.note(&format!("published {published}"));
+        }
     }
 
     /// Prints a sandbox that was just made.

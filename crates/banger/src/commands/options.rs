@@ -2,6 +2,7 @@
 
 use crate::complete;
 use crate::exec::{Command, input::Wish};
+use banger_model::publish::Publication;
 use banger_model::spec::NetworkMode;
 use banger_model::{ArtifactName, DiskSize, Init, MemorySize, SandboxName, VcpuCount};
 use banger_proto::owner::sandbox::CreateRequest;
@@ -47,6 +48,9 @@ pub struct Machine {
     /// Let it and that sandbox talk to each other (repeatable)
     #[arg(long, value_name = "SANDBOX", add = ArgValueCandidates::new(complete::sandboxes))]
     pub link: Vec<String>,
+    /// Publish a port of the machine on this host; PORT 0 is any free one (repeatable)
+    #[arg(short, long, value_name = "[ADDR:]PORT[:GUEST][/PROTOCOL]")]
+    pub publish: Vec<Publication>,
     /// What becomes PID 1: auto (systemd if the image has it), systemd, none
     #[arg(long, value_name = "INIT")]
     pub init: Option<Init>,
@@ -70,6 +74,7 @@ impl Machine {
             links: self.link.clone(),
             init: self.init.unwrap_or_default(),
             ephemeral: false,
+            publish: self.publish.clone(),
             start: None,
         }
     }

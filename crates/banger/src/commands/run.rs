@@ -22,6 +22,7 @@ Examples:
   banger vm run --rm --nat -- sh -c 'apt-get update'
   tar c . | banger vm run --rm -- tar x      input goes to the command
   banger vm run -d --name dev --memory 4GiB  a machine in the background
+  banger vm run -d -p 8080:80                127.0.0.1:8080 leads to the machine's port 80
   banger vm run --rm --timings -- true       how long each part of the start took
 
 The exit status is the command's own, 128+n when signal n ended it, 125 when banger itself failed.
@@ -100,6 +101,7 @@ impl Run {
         let sandbox = creation::create(&client, app.show, &request, &mut signals)
             .await
             .map_err(Failure::around)?;
+        app.tell_chosen_ports(&sandbox);
         // The daemon's times begin with the start, not with this program: an image may have been made
         // before it. The last of them is now.
         let up = Instant::now();
@@ -218,11 +220,16 @@ mod tests {
             "1GiB",
             "--rm",
             "--wait=init",
+            "-p",
+            "8080:80",
+            "--publish=[::1]:0:53/udp",
         ]);
         let full = full.expect("fine").request();
         assert_eq!(full.memory_mib.map(|size| size.mib()), Some(1024));
         assert_eq!(full.vcpu.map(|count| count.get()), Some(2));
         assert_eq!((full.ephemeral, full.start), (true, Some(Wait::Init)));
+        let published: Vec<_> = full.publish.iter().map(ToString::to_string).collect();
+        assert_eq!(published, ["127.0.0.1:8080:80/tcp", "[::1]:0:53/udp"]);
     }
 
     #[test]
@@ -256,6 +263,8 @@ mod tests {
             &["--image", "../x"],
             &["--init", "openrc"],
             &["--wait", "long"],
+            &["-p", "0"],
+            &["-p", "localhost:80"],
             &["true"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");

@@ -1,8 +1,8 @@
 //! `banger vm`.
 
 use super::{
-    App, copy, create, delete, exec, health, kill, list, logs, ports, prune, restart, run, show,
-    start, stop,
+    App, copy, create, delete, exec, health, kill, list, logs, ports, prune, publish, restart, run,
+    show, start, stop,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -30,6 +30,8 @@ pub enum VmCommand {
     Cp(copy::Copy),
     Logs(logs::Logs),
     Prune(prune::Prune),
+    Publish(publish::Publish),
+    Unpublish(publish::Unpublish),
     Ports(ports::Ports),
     Health(health::Health),
 }
@@ -55,6 +57,8 @@ impl VmCommand {
             Self::Cp(verb) => verb.run(app).await,
             Self::Logs(verb) => verb.run(app).await,
             Self::Prune(verb) => verb.run(app).await,
+            Self::Publish(verb) => verb.run(app).await,
+            Self::Unpublish(verb) => verb.run(app).await,
             Self::Ports(verb) => verb.run(app).await,
             Self::Health(verb) => verb.run(app).await,
         }

@@ -6,7 +6,7 @@ use banger_model::SandboxState;
 use banger_model::spec::Source;
 use banger_proto::owner::daemon::Defaults;
 use banger_proto::owner::sandbox::{
-    CreateRequest, Health, Port, Run, Sandbox, Sourced, StartTimes,
+    CreateRequest, Health, Port, Published, Run, Sandbox, Sourced, StartTimes,
 };
 use std::fmt::Display;
 use std::time::Duration;
@@ -29,11 +29,17 @@ const fn tone(state: SandboxState) -> Tone {
 /// The table of `list` and `ps`.
 #[must_use]
 pub fn table(sandboxes: &[Sandbox], now: u64) -> Table {
-    let mut table = Table::new(&[
-        "ID", "NAME", "STATE", "IMAGE", "VCPU", "MEMORY", "DISK", "AGE", "REASON",
-    ]);
+    let mut head = vec![
+        "ID", "NAME", "STATE", "IMAGE", "VCPU", "MEMORY", "DISK", "AGE", "PORTS", "REASON",
+    ];
+    // Most machines publish nothing: the column is there when one does.
+    let has_ports = sandboxes.iter().any(|sandbox| !sandbox.publish.is_empty());
+    if !has_ports {
+        head.retain(|title| *title != "PORTS");
+    }
+    let mut table = Table::new(&head);
     for sandbox in sandboxes {
-        table.row([
+        let mut row = vec![
             (short(&sandbox.id).to_owned(), Tone::Faint),
             (sandbox.name.clone(), Tone::Plain),
             (sandbox.state.to_string(), tone(sandbox.state)),
@@ -42,10 +48,29 @@ pub fn table(sandboxes: &[Sandbox], now: u64) -> Table {
             (mib(sandbox.memory_mib.value), Tone::Plain),
             (show_bytes(sandbox.disk_used), Tone::Plain),
             (age(sandbox.created_at, now), Tone::Plain),
-            (sandbox.reason.clone().unwrap_or_default(), Tone::Plain),
-        ]);
+        ];
+        if has_ports {
+            row.push((open_ports(sandbox), Tone::Plain));
+        }
+        row.push((sandbox.reason.clone().unwrap_or_default(), Tone::Plain));
+        table.row(row);
     }
     table
+}
+
+/// Those that can be connected to now.
+fn open_ports(sandbox: &Sandbox) -> String {
+    let open = sandbox.publish.iter().filter(|published| published.open);
+    open.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A published port, and why it is not open where it should be.
+fn published(published: &Published) -> String {
+    match &published.trouble {
+        Some(why) => format!("{published} (not open: {why})"),
+        None if published.open => published.to_string(),
+        None => format!("{published} (while it runs)"),
+    }
 }
 
 fn sourced<T: Display>(text: T, source: Source) -> String {
@@ -96,6 +121,9 @@ pub fn details(sandbox: &Sandbox, now: u64) -> Table {
         "outside access",
         if sandbox.nat { "yes" } else { "no" }.into(),
     );
+    for one in &sandbox.publish {
+        line("published", published(one));
+    }
     line("init", sandbox.init.to_string());
     if sandbox.ephemeral {
         line("ephemeral", "deleted when its first session ends".into());
@@ -168,7 +196,9 @@ pub fn spec_line(request: &CreateRequest, defaults: &Defaults) -> String {
 /// Sockets that listen, each with its sandbox.
 #[must_use]
 pub fn ports<'a>(all: impl Iterator<Item = (&'a str, &'a [Port])>) -> Table {
-    let mut table = Table::new(&["SANDBOX", "PROTOCOL", "ADDRESS", "PORT", "PROCESS"]);
+    let mut table = Table::new(&[
+        "SANDBOX", "PROTOCOL", "ADDRESS", "PORT", "ENDPOINT", "PROCESS",
+    ]);
     for (name, ports) in all {
         for port in ports {
             let process = match (&port.process, port.pid) {
@@ -181,6 +211,7 @@ pub fn ports<'a>(all: impl Iterator<Item = (&'a str, &'a [Port])>) -> Table {
                 (&port.protocol, Tone::Plain),
                 (&port.address, Tone::Plain),
                 (&port.port.to_string(), Tone::Plain),
+                (&port.published.join(", "), Tone::Plain),
                 (&process, Tone::Plain),
             ]);
         }

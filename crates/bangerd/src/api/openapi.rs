@@ -31,6 +31,8 @@ use utoipa::OpenApi;
         sandboxes::kill,
         sandboxes::delete,
         sandboxes::ports,
+        sandboxes::publish,
+        sandboxes::unpublish,
         sandboxes::health,
         logs::logs,
         exec::exec,

@@ -4,13 +4,17 @@ use super::reply::{Answer, Json, Refused, follow, value};
 use super::{Api, view};
 use crate::guest::stream::CallError;
 use crate::progress::Progress;
+use crate::record::Record;
+use crate::sandbox::Sandbox as Inner;
 use crate::sandbox::command::{Command, Reply, parse_signal};
 use axum::extract::{Path, State};
 use axum::response::Response;
+use banger_model::publish::{Protocol, Published};
 use banger_proto::fault::Fault;
 use banger_proto::guest::message::{self, Call, InitState};
 use banger_proto::owner::sandbox::{
-    CreateRequest, Health, KillRequest, Port, Sandbox, StartRequest,
+    CreateRequest, Health, KillRequest, Port, PublishRequest, Sandbox, StartRequest,
+    UnpublishRequest,
 };
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +29,12 @@ pub(super) async fn list(State(api): State<Api>) -> axum::Json<Vec<Sandbox>> {
     let all = services.registry.all();
     let shown = all
         .iter()
-        .map(|sandbox| view::sandbox(services, sandbox.record()));
+        .map(|sandbox| view::sandbox(services, sandbox.record(), &sandbox.listeners));
     axum::Json(shown.collect())
+}
+
+fn shown(api: &Api, sandbox: &Inner, record: Record) -> Sandbox {
+    view::sandbox(&api.supervisor.services, record, &sandbox.listeners)
 }
 
 /// One sandbox, by name, id or unique prefix of the id.
@@ -34,8 +42,8 @@ pub(super) async fn list(State(api): State<Api>) -> axum::Json<Vec<Sandbox>> {
     responses((status = 200, body = Sandbox), (status = 404, body = Fault)))]
 pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> Answer<Sandbox> {
     let services = &api.supervisor.services;
-    let record = services.registry.find(&name)?.record();
-    Ok(axum::Json(view::sandbox(services, record)))
+    let sandbox = services.registry.find(&name)?;
+    Ok(axum::Json(shown(&api, &sandbox, sandbox.record())))
 }
 
 /// Creates a sandbox, and starts it when `start` is given. A stream of events; leaving it before its
@@ -57,8 +65,9 @@ pub(super) async fn create(
         tracing::info!(%op, sandbox = %reservation.name, "creating");
         tokio::select! {
             created = supervisor.create(reservation, spec, request.start, &progress) => {
-                let record = created?.record();
-                value(&view::sandbox(&supervisor.services, record))
+                let sandbox = created?;
+                let record = sandbox.record();
+                value(&view::sandbox(&supervisor.services, record, &sandbox.listeners))
             }
             () = cancelled.cancelled() => Err(cancelled_by_its_client()),
         }
@@ -89,7 +98,7 @@ fn operate(
             .begin(Some(sandbox.id), move |op, progress| async move {
                 tracing::info!(%op, sandbox = %sandbox.record().name, "{words}");
                 let record = sandbox.request(|reply| make(progress, reply)).await?;
-                value(&view::sandbox(&services, record))
+                value(&view::sandbox(&services, record, &sandbox.listeners))
             });
     Ok(follow(operation, ()))
 }
@@ -154,6 +163,37 @@ pub(super) async fn delete(
     operate(&api, &name, "deleting", Command::Delete)
 }
 
+/// Publishes ports besides those that are: at once when the guest runs, else with its next start.
+/// What is published already stays as it is.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/publish", request_body = PublishRequest, params(("sandbox" = String, Path)),
+    responses((status = 200, body = Sandbox), (status = 400, body = Fault), (status = 404, body = Fault), (status = 409, body = Fault)))]
+pub(super) async fn publish(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Json(request): Json<PublishRequest>,
+) -> Answer<Sandbox> {
+    let sandbox = api.supervisor.services.registry.find(&name)?;
+    let record = sandbox
+        .request(|reply| Command::Publish(request.publish, reply))
+        .await?;
+    Ok(axum::Json(shown(&api, &sandbox, record)))
+}
+
+/// Publishes ports no longer; their connections are reset.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/unpublish", request_body = UnpublishRequest, params(("sandbox" = String, Path)),
+    responses((status = 200, body = Sandbox), (status = 400, body = Fault), (status = 404, body = Fault)))]
+pub(super) async fn unpublish(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Json(request): Json<UnpublishRequest>,
+) -> Answer<Sandbox> {
+    let sandbox = api.supervisor.services.registry.find(&name)?;
+    let record = sandbox
+        .request(|reply| Command::Unpublish(request.ports, reply))
+        .await?;
+    Ok(axum::Json(shown(&api, &sandbox, record)))
+}
+
 /// Asks a sandbox's agent.
 pub(super) async fn ask(api: &Api, name: &str, call: &Call) -> Result<message::Answer, Fault> {
     let link = api.supervisor.services.registry.find(name)?.guest().await?;
@@ -172,7 +212,22 @@ pub(super) async fn ports(State(api): State<Api>, Path(name): Path<String>) -> A
     let message::Answer::Ports(ports) = ask(&api, &name, &Call::Ports).await? else {
         return Err(nonsense());
     };
+    let sandbox = api.supervisor.services.registry.find(&name)?;
+    let publish = sandbox.record().spec.publish;
+    let published = |port: &message::Port| {
+        let protocol = if port.udp {
+            Protocol::Udp
+        } else {
+            Protocol::Tcp
+        };
+        let of_it = publish.iter().filter(move |one| {
+            (one.asked.protocol, one.asked.guest.get()) == (protocol, port.port)
+        });
+        let endpoints = of_it.filter_map(Published::endpoint);
+        endpoints.map(|endpoint| endpoint.to_string()).collect()
+    };
     let shown = ports.into_iter().take(message::MAX_LIST).map(|port| Port {
+        published: published(&port),
         protocol: if port.udp { "udp".into() } else { "tcp".into() },
         address: port.address.to_string(),
         port: port.port,

@@ -2,8 +2,10 @@
 
 use crate::host;
 use crate::layout::SandboxPaths;
+use crate::publish::{Listeners, PortState};
 use crate::record::{Record, Run, Times};
 use crate::services::Services;
+use banger_model::publish::Published;
 use banger_model::spec::Sourced;
 use banger_proto::owner::sandbox as owner;
 use std::time::Duration;
@@ -28,8 +30,29 @@ fn times(times: Times) -> owner::StartTimes {
     }
 }
 
+/// A published port as it is shown.
+pub(super) fn published(one: &Published, listeners: &Listeners) -> owner::Published {
+    let state = listeners.state(&one.asked);
+    owner::Published {
+        asked: one.asked,
+        protocol: one.asked.protocol,
+        address: one.asked.address.to_string(),
+        port: one.endpoint().map_or(0, |endpoint| endpoint.port()),
+        guest_port: one.asked.guest.get(),
+        open: state == PortState::Open,
+        trouble: match state {
+            PortState::Trouble(why) => Some(why),
+            PortState::Closed | PortState::Open => None,
+        },
+    }
+}
+
 /// A sandbox as it is shown.
-pub(super) fn sandbox(services: &Services, record: Record) -> owner::Sandbox {
+pub(super) fn sandbox(
+    services: &Services,
+    record: Record,
+    listeners: &Listeners,
+) -> owner::Sandbox {
     let paths = SandboxPaths::of(&services.layout, record.id);
     let place = services.host_network.attachment(record.id);
     let addresses = place
@@ -67,6 +90,12 @@ pub(super) fn sandbox(services: &Services, record: Record) -> owner::Sandbox {
         links: record.spec.links.iter().map(ToString::to_string).collect(),
         init: record.spec.init,
         ephemeral: record.spec.ephemeral,
+        publish: record
+            .spec
+            .publish
+            .iter()
+            .map(|one| published(one, listeners))
+            .collect(),
         created_at: record.created_at,
         run: record.run.map(run),
         disk_used: host::used(&paths.system_disk()) + host::used(&paths.work_disk()),

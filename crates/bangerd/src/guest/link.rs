@@ -3,12 +3,12 @@
 use super::mailbox::Mailbox;
 use super::stream::{CallError, Stream};
 use crate::host;
-use banger_proto::guest::GENERATION;
 use banger_proto::guest::codec::{Decoder, Received};
 use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{self, Frame, Kind, MAX_MESSAGE};
 use banger_proto::guest::hello::{self, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, Call};
+use banger_proto::guest::{DIALS_SINCE, GENERATION};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -217,6 +217,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct Link {
     shared: Arc<Shared>,
+    /// What the agent speaks.
+    generation: u16,
     tasks: [tokio::task::AbortHandle; 2],
 }
 
@@ -285,9 +287,19 @@ impl Link {
         let writing = tokio::spawn(write_all(Arc::clone(&shared), writer));
         let tasks = [reading.abort_handle(), writing.abort_handle()];
         Ok(Met {
-            link: Self { shared, tasks },
+            link: Self {
+                shared,
+                generation: hello.generation,
+                tasks,
+            },
             hello,
         })
+    }
+
+    /// Whether the agent can connect to ports in its guest: one of an older banger cannot.
+    #[must_use]
+    pub const fn can_dial(&self) -> bool {
+        self.generation >= DIALS_SINCE
     }
 
     /// Why the link was lost, when it was.

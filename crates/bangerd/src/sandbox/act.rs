@@ -7,6 +7,7 @@ use crate::disks::{self, DiskError};
 use crate::host_network::Wish;
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
+use crate::publish::Listeners;
 use crate::record::Record;
 use crate::services::Services;
 use crate::vmm::ProcessIdentity;
@@ -27,6 +28,7 @@ pub(super) struct Work {
     pub(super) services: Arc<Services>,
     pub(super) paths: SandboxPaths,
     pub(super) view: Arc<watch::Sender<View>>,
+    pub(super) listeners: Arc<Listeners>,
     pub(super) progress: Progress,
     pub(super) begun: Instant,
     /// What a start made: the link and what else is known once the guest runs.
@@ -291,10 +293,14 @@ impl Work {
         self.check_disks().map_err(bare)?;
         disks::require_room(&self.services.layout.sandboxes())
             .map_err(|error| bare(error.fault()))?;
+        // Before anything is made: a port that somebody else has is no reason to boot a guest.
+        let publish = self.listeners.bind(&self.record().spec.publish);
+        let publish = publish.map_err(bare)?;
         self.put(|record| {
             record.state = SandboxState::Starting;
             record.reason = None;
             record.run = None;
+            record.spec.publish = publish;
         })
         .await
         .map_err(bare)?;
@@ -308,6 +314,8 @@ impl Work {
         }
         self.put(|record| record.state = SandboxState::Running)
             .await
-            .map_err(bare)
+            .map_err(bare)?;
+        self.listeners.serve();
+        Ok(())
     }
 }

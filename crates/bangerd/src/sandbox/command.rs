@@ -3,6 +3,7 @@
 use crate::progress::Progress;
 use crate::record::Record;
 use banger_model::admission::Request;
+use banger_model::publish::{PortSelector, Publication};
 use banger_model::spec::Wait;
 use banger_proto::fault::Fault;
 use rustix::process::Signal;
@@ -26,6 +27,10 @@ pub enum Command {
     Delete(Progress, Reply),
     /// Make the disks and nothing else: the second half of a creation.
     Prepare(Progress, Reply),
+    /// Publish ports besides those that are; at once if the guest runs.
+    Publish(Vec<Publication>, Reply),
+    /// Publish ports no longer.
+    Unpublish(Vec<PortSelector>, Reply),
 }
 
 impl Command {
@@ -38,7 +43,7 @@ impl Command {
             Self::Restart(..) => Some(Request::Restart),
             Self::Kill(..) => Some(Request::Kill),
             Self::Delete(..) => Some(Request::Delete),
-            Self::Prepare(..) => None,
+            Self::Prepare(..) | Self::Publish(..) | Self::Unpublish(..) => None,
         }
     }
 
@@ -51,7 +56,9 @@ impl Command {
             | Self::Restart(_, _, reply)
             | Self::Kill(_, reply)
             | Self::Delete(_, reply)
-            | Self::Prepare(_, reply) => reply,
+            | Self::Prepare(_, reply)
+            | Self::Publish(_, reply)
+            | Self::Unpublish(_, reply) => reply,
         }
     }
 }

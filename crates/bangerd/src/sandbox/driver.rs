@@ -2,11 +2,13 @@
 
 use super::act::{Failure, Work};
 use super::command::{Command, Reply};
+use super::ports;
 use super::works::{self, Done, Outcome};
 use super::{Sandbox, View, refused, stall};
 use crate::guest::{Link, LinkError, Met};
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
+use crate::publish::Listeners;
 use crate::record::Record;
 use crate::services::Services;
 use crate::vmm::ExitReport;
@@ -39,10 +41,16 @@ pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbo
         stalled: None,
         gone: false,
     });
+    let listeners = Arc::new(Listeners::new(
+        watching.borrow().record.name.clone(),
+        Arc::clone(&services.endpoints),
+        ports::link_source(watching.clone()),
+    ));
     let sandbox = Arc::new(Sandbox {
         id,
         commands,
         view: watching,
+        listeners: Arc::clone(&listeners),
         sessions: AtomicU32::new(0),
         quiet_since: AtomicU64::new(0),
     });
@@ -50,6 +58,7 @@ pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbo
         paths: SandboxPaths::of(&services.layout, id),
         services,
         view: Arc::new(view),
+        listeners,
         inbox,
         waiting: VecDeque::new(),
         work: None,
@@ -71,6 +80,7 @@ struct Driver {
     services: Arc<Services>,
     paths: SandboxPaths,
     view: Arc<watch::Sender<View>>,
+    listeners: Arc<Listeners>,
     inbox: mpsc::Receiver<Command>,
     /// Commands that the table lets wait.
     waiting: VecDeque<Command>,
@@ -193,6 +203,18 @@ impl Driver {
             Command::Delete(progress, reply) => {
                 self.begin(Some(reply), progress, |work| works::delete(work).boxed());
             }
+            Command::Publish(new, reply) => {
+                let silent = Progress::silent();
+                self.begin(Some(reply), silent, move |work| {
+                    ports::publish(work, new).boxed()
+                });
+            }
+            Command::Unpublish(which, reply) => {
+                let silent = Progress::silent();
+                self.begin(Some(reply), silent, move |work| {
+                    ports::unpublish(work, which).boxed()
+                });
+            }
         }
     }
 
@@ -206,6 +228,7 @@ impl Driver {
             services: Arc::clone(&self.services),
             paths: self.paths.clone(),
             view: Arc::clone(&self.view),
+            listeners: Arc::clone(&self.listeners),
             progress,
             begun: Instant::now(),
             started: None,
@@ -252,6 +275,9 @@ impl Driver {
             });
         }
         self.watch_guest();
+        if self.view.borrow().record.state != SandboxState::Running {
+            self.listeners.close();
+        }
         if deleted {
             self.services.forget(self.view.borrow().record.id);
             self.view.send_modify(|view| view.gone = true);

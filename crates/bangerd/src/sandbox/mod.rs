@@ -15,6 +15,7 @@ mod act;
 pub mod command;
 mod driver;
 mod phases;
+mod ports;
 mod shutdown;
 mod stall;
 mod survey;
@@ -22,9 +23,11 @@ mod works;
 
 pub use command::{Command, Reply};
 pub use driver::spawn;
+pub(crate) use ports::{cannot_publish, ports_are_free};
 pub use survey::vmm_lives;
 
 use crate::guest::Link;
+use crate::publish::Listeners;
 use crate::record::Record;
 use banger_model::{SandboxId, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
@@ -60,6 +63,8 @@ pub struct Sandbox {
     pub id: SandboxId,
     commands: mpsc::Sender<Command>,
     view: watch::Receiver<View>,
+    /// Its published ports.
+    pub listeners: Arc<Listeners>,
     sessions: AtomicU32,
     /// Milliseconds since the daemon's start when the last session ended.
     quiet_since: AtomicU64,

@@ -24,14 +24,14 @@ pub(super) enum Done {
 }
 
 impl Outcome {
-    fn of(work: Work, result: Result<(), Failure>) -> Self {
+    pub(super) fn of(work: Work, result: Result<(), Failure>) -> Self {
         Self {
             work,
             result: result.map(|()| Done::Stays),
         }
     }
 
-    fn failed(work: Work, fault: Fault) -> Self {
+    pub(super) fn failed(work: Work, fault: Fault) -> Self {
         Self {
             work,
             result: Err(Failure {
@@ -195,7 +195,7 @@ pub(super) async fn adopt(mut work: Work) -> Outcome {
     let ended = Some("its VMM ended while no daemon ran".to_owned());
     let result = match record.state {
         SandboxState::Deleting => return delete(work).await,
-        SandboxState::Running if alive => Ok(()),
+        SandboxState::Running if alive => super::ports::adopt(&mut work).await,
         SandboxState::Running => work.settle_stopped(ended).await,
         SandboxState::Stopping => work.settle_stopped(None).await,
         SandboxState::Starting => {

@@ -38,6 +38,9 @@ const MIGRATIONS: &[M<'static>] = &[
     ) STRICT;
     ALTER TABLE sandboxes ADD COLUMN network TEXT;",
     ),
+    // A column of its own, not a field of `spec`: an older daemon refuses the database instead of
+    // dropping what it does not know.
+    M::up("ALTER TABLE sandboxes ADD COLUMN publish TEXT NOT NULL DEFAULT '[]';"),
 ];
 
 /// Why the store could not be used.

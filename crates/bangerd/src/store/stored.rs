@@ -4,11 +4,13 @@ use super::StoreError;
 use crate::record::{OnBridge, Record, Run, Times};
 use crate::vmm::process::ProcessIdentity;
 use banger_model::host_names::TapSlot;
+use banger_model::publish::{Publication, Published};
 use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
 use banger_model::subnet::HostPart;
 use banger_model::{SandboxId, SandboxName};
 use rusqlite::{Connection, named_params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ pub(super) struct Row {
     reason: Option<String>,
     created_at: i64,
     spec: String,
+    publish: String,
     run: Option<String>,
     network: Option<String>,
 }
@@ -54,6 +57,31 @@ struct StoredSpec {
 struct StoredPlace {
     host_part: HostPart,
     slot: Option<TapSlot>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPublished {
+    asked: Publication,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chosen: Option<NonZeroU16>,
+}
+
+impl From<&Published> for StoredPublished {
+    fn from(published: &Published) -> Self {
+        Self {
+            asked: published.asked,
+            chosen: published.chosen,
+        }
+    }
+}
+
+impl From<StoredPublished> for Published {
+    fn from(stored: StoredPublished) -> Self {
+        Self {
+            asked: stored.asked,
+            chosen: stored.chosen,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,6 +158,7 @@ impl TryFrom<StoredSpec> for Spec {
             links: stored.links.into_iter().collect(),
             init: stored.init,
             ephemeral: stored.ephemeral,
+            publish: vec![],
         })
     }
 }
@@ -190,6 +219,7 @@ fn json<T: Serialize>(value: &T) -> String {
 
 impl From<&Record> for Row {
     fn from(record: &Record) -> Self {
+        let published: Vec<StoredPublished> = record.spec.publish.iter().map(Into::into).collect();
         Self {
             id: record.id.to_string(),
             name: record.name.to_string(),
@@ -197,6 +227,7 @@ impl From<&Record> for Row {
             reason: record.reason.clone(),
             created_at: i64::try_from(record.created_at).unwrap_or(i64::MAX),
             spec: json(&StoredSpec::from(&record.spec)),
+            publish: json(&published),
             run: record.run.as_ref().map(|run| json(&StoredRun::from(run))),
             network: record
                 .network
@@ -209,16 +240,18 @@ impl Row {
     pub(super) fn write(&self, connection: &Connection) -> Result<(), StoreError> {
         connection
             .prepare(
-                "INSERT INTO sandboxes (id, name, state, reason, created_at, spec, run, network)
-                 VALUES (:id, :name, :state, :reason, :created_at, :spec, :run, :network)
+                "INSERT INTO sandboxes
+                    (id, name, state, reason, created_at, spec, publish, run, network)
+                 VALUES
+                    (:id, :name, :state, :reason, :created_at, :spec, :publish, :run, :network)
                  ON CONFLICT (id) DO UPDATE SET
-                    name = :name, state = :state, reason = :reason, spec = :spec, run = :run,
-                    network = :network",
+                    name = :name, state = :state, reason = :reason, spec = :spec,
+                    publish = :publish, run = :run, network = :network",
             )?
             .execute(named_params! {
                 ":id": self.id, ":name": self.name, ":state": self.state, ":reason": self.reason,
-                ":created_at": self.created_at, ":spec": self.spec, ":run": self.run,
-                ":network": self.network,
+                ":created_at": self.created_at, ":spec": self.spec,
+                ":publish": self.publish, ":run": self.run, ":network": self.network,
             })?;
         Ok(())
     }
@@ -229,6 +262,7 @@ impl Row {
             why,
         };
         let spec: StoredSpec = parsed(&self.spec).map_err(bad)?;
+        let publish: Vec<StoredPublished> = parsed(&self.publish).map_err(bad)?;
         let run = self
             .run
             .as_deref()
@@ -243,7 +277,10 @@ impl Row {
             state: self.state.parse().map_err(bad)?,
             reason: self.reason.clone(),
             created_at: u64::try_from(self.created_at).unwrap_or(0),
-            spec: spec.try_into().map_err(bad)?,
+            spec: Spec {
+                publish: publish.into_iter().map(Published::from).collect(),
+                ..spec.try_into().map_err(bad)?
+            },
             run: run.map(Run::from),
             network: place.map(|StoredPlace { host_part, slot }| OnBridge { host_part, slot }),
         })
@@ -259,7 +296,8 @@ pub(super) fn read_all(
     connection: &Connection,
 ) -> Result<(Vec<Record>, Vec<StoreError>), StoreError> {
     let mut statement = connection.prepare(
-        "SELECT id, name, state, reason, created_at, spec, run, network FROM sandboxes ORDER BY created_at, name",
+        "SELECT id, name, state, reason, created_at, spec, publish, run, network
+         FROM sandboxes ORDER BY created_at, name",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Row {
@@ -269,8 +307,9 @@ pub(super) fn read_all(
             reason: row.get(3)?,
             created_at: row.get(4)?,
             spec: row.get(5)?,
-            run: row.get(6)?,
-            network: row.get(7)?,
+            publish: row.get(6)?,
+            run: row.get(7)?,
+            network: row.get(8)?,
         })
     })?;
     let mut good = Vec::new();

@@ -2,7 +2,9 @@ use super::*;
 use crate::record::{OnBridge, Run, Times};
 use crate::vmm::process::ProcessIdentity;
 use banger_model::SandboxState;
+use banger_model::publish::Published;
 use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 fn record(first: u8, name: &str) -> Record {
@@ -21,6 +23,13 @@ fn record(first: u8, name: &str) -> Record {
         links: [SandboxId::from_random([9; 16])].into(),
         init: Init::None,
         ephemeral: true,
+        publish: vec![
+            Published::new("[::1]:8080:80".parse().expect("publication")),
+            Published {
+                chosen: NonZeroU16::new(4000),
+                ..Published::new("0:53/udp".parse().expect("publication"))
+            },
+        ],
     };
     Record {
         id: SandboxId::from_random(id),
@@ -73,6 +82,38 @@ async fn a_record_reads_back_after_the_store_was_closed() {
     let (all, bad) = Store::open(&path).expect("old").all().await.expect("read");
     assert_eq!(all, [web]);
     assert!(bad.is_empty());
+}
+
+#[tokio::test]
+async fn a_database_from_before_published_ports_is_taken_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let mut connection = Connection::open(&path).expect("new");
+    Migrations::from_slice(&MIGRATIONS[..1])
+        .to_latest(&mut connection)
+        .expect("the first version");
+    let old = Store::open(&directory.path().join("other.db")).expect("new");
+    old.put(&record(1, "web")).await.expect("written");
+    let other = directory.path().join("other.db");
+    connection
+        .execute("ATTACH ?1 AS other", [other.to_str().expect("text")])
+        .expect("attached");
+    connection
+        .execute(
+            "INSERT INTO sandboxes SELECT id, name, state, reason, created_at, spec, run FROM other.sandboxes",
+            [],
+        )
+        .expect("a row of then");
+    drop(connection);
+    let (all, bad) = Store::open(&path)
+        .expect("migrated")
+        .all()
+        .await
+        .expect("read");
+    assert!(bad.is_empty());
+    let mut wanted = record(1, "web");
+    wanted.spec.publish.clear();
+    assert_eq!(all, [wanted]);
 }
 
 #[tokio::test]

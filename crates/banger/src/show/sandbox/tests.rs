@@ -25,6 +25,7 @@ fn sample() -> Sandbox {
         links: vec![],
         init: Init::Auto,
         ephemeral: false,
+        publish: vec![],
         created_at: 1000,
         run: Some(Run {
             pid: Some(77),
@@ -58,6 +59,50 @@ fn the_list_has_one_line_per_sandbox() {
     01234567  dev   running  debian  2     1.5GiB  3MiB  5min
     01234567  old   stopped  debian  2     1.5GiB  3MiB  5min  the VMM�was killed
     ");
+}
+
+fn publishing(port: u16, open: bool, trouble: Option<&str>) -> Published {
+    let asked: banger_model::publish::Publication = "0:80".parse().expect("a publication");
+    Published {
+        asked,
+        protocol: asked.protocol,
+        address: asked.address.to_string(),
+        port,
+        guest_port: 80,
+        open,
+        trouble: trouble.map(Into::into),
+    }
+}
+
+#[test]
+fn published_ports_have_a_column_when_there_are_any() {
+    let web = Sandbox {
+        publish: vec![publishing(4000, true, None), publishing(0, false, None)],
+        ..sample()
+    };
+    insta::assert_snapshot!(table(&[sample(), web], 1300).render(false), @"
+    ID        NAME  STATE    IMAGE   VCPU  MEMORY  DISK  AGE   PORTS                   REASON
+    01234567  dev   running  debian  2     1.5GiB  3MiB  5min
+    01234567  dev   running  debian  2     1.5GiB  3MiB  5min  127.0.0.1:4000->80/tcp
+    ");
+}
+
+#[test]
+fn a_published_port_that_is_not_open_says_why() {
+    let shown = [
+        publishing(4000, true, None),
+        publishing(0, false, None),
+        publishing(4000, false, Some("nginx (pid 7) has that port")),
+    ]
+    .map(|one| published(&one));
+    assert_eq!(
+        shown,
+        [
+            "127.0.0.1:4000->80/tcp",
+            "127.0.0.1:0->80/tcp (while it runs)",
+            "127.0.0.1:4000->80/tcp (not open: nginx (pid 7) has that port)",
+        ]
+    );
 }
 
 #[test]
@@ -130,6 +175,7 @@ fn what_a_guest_calls_its_processes_is_made_harmless() {
         protocol: "tcp".into(),
         address: "0.0.0.0".into(),
         port: 80,
+        published: vec!["127.0.0.1:8080".into()],
         pid: Some(7),
         process: Some("\u{1b}]0;evil\u{7}".into()),
     };

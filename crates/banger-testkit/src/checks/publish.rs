@@ -1,0 +1,133 @@
+//! Published ports: from a client on the host to a server in the guest.
+
+use super::run;
+use crate::world::LIMIT;
+use crate::{World, eventually, run as program};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Child;
+use std::time::Duration;
+
+/// A server of TCP and UDP on 127.0.0.1 for the guest: it sends back what it got, of a connection when
+/// that has ended its side. Perl is in every Debian (perl-base is essential).
+const MIRROR: &str = r#"
+use IO::Socket::INET; $| = 1;
+my %at = (LocalAddr => '127.0.0.1', LocalPort => $ARGV[0]);
+my $udp = IO::Socket::INET->new(%at, Proto => 'udp') or die "udp: $!";
+my $tcp = IO::Socket::INET->new(%at, Listen => 5, ReuseAddr => 1) or die "tcp: $!";
+if (!fork) { while (defined(my $from = $udp->recv(my $bytes, 65536))) { $udp->send($bytes, 0, $from) } exit }
+print "up\n";
+while (my $client = $tcp->accept) {
+    my $all = '';
+    while (sysread($client, my $bytes, 65536)) { $all .= $bytes }
+    print $client $all; close $client;
+}
+"#;
+
+/// A port that nobody has at the moment, in the guest either when that is the host.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    listener.local_addr().expect("bound").port()
+}
+
+/// The server, for as long as the session that it runs in lives.
+struct Mirror(Child);
+
+impl Mirror {
+    fn start(world: &World, port: u16) -> Self {
+        let port = port.to_string();
+        let arguments = ["vm", "exec", "v", "--", "perl", "-e", MIRROR, &port];
+        let mut child = program::start(&mut world.banger(arguments));
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+        output.read_line(&mut line).expect("readable");
+        assert_eq!(line, "up\n", "the server did not start");
+        Self(child)
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        let _gone_already = self.0.kill();
+        let _gone_already = self.0.wait();
+    }
+}
+
+/// Where the only published port of a sandbox is.
+///
+/// # Panics
+/// When there is not one, or it is not open.
+#[must_use]
+pub fn endpoint(world: &World, name: &str) -> SocketAddr {
+    let shown = world.show(name);
+    let published = &shown["publish"][0];
+    assert_eq!(published["open"], true, "{shown}");
+    let at = format!("127.0.0.1:{}", published["port"]);
+    at.parse().expect("an address")
+}
+
+/// Sends bytes, ends its side, and reads to the end.
+///
+/// # Errors
+/// When the connection is refused or broken off.
+pub fn mirrored(at: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut connection = TcpStream::connect(at)?;
+    connection.set_read_timeout(Some(LIMIT))?;
+    connection.write_all(bytes)?;
+    connection.shutdown(Shutdown::Write)?;
+    let mut back = Vec::new();
+    connection.read_to_end(&mut back)?;
+    Ok(back)
+}
+
+/// Sends a datagram until it comes back: what is lost may be lost.
+///
+/// # Panics
+/// When it never does.
+pub fn echoed(at: SocketAddr, payload: &[u8]) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    socket.connect(at).expect("connected");
+    let pause = Some(Duration::from_millis(500));
+    socket.set_read_timeout(pause).expect("set");
+    let mut bytes = vec![0; 65_536];
+    eventually("the datagram to come back", LIMIT, || {
+        socket.send(payload).map_err(|error| error.to_string())?;
+        let count = socket.recv(&mut bytes).map_err(|error| error.to_string())?;
+        assert_eq!(&bytes[..count], payload);
+        Ok::<_, String>(())
+    });
+}
+
+/// # Panics
+/// When a server in the guest is not reached, or still is when it should be no longer.
+pub fn a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer(world: &World) {
+    let guest = free_port();
+    let tcp = format!("0:{guest}");
+    let _ = world.run(run(&["-d", "--name", "v", "-p", &tcp])).good();
+    let at = endpoint(world, "v");
+    let _server = Mirror::start(world, guest);
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
+    assert!(mirrored(at, &bytes).expect("carried") == bytes);
+
+    let udp = format!("0:{guest}/udp");
+    let published = world.run(["vm", "publish", "-q", "v", &udp]).good().text();
+    echoed(published.trim().parse().expect("an address"), b"hello");
+
+    let ports = world.run(["vm", "ports", "v"]).good().text();
+    assert!(ports.contains(&at.to_string()), "{ports}");
+    let listed = world.run(["ps"]).good().text();
+    assert!(listed.contains(&format!("{at}->{guest}/tcp")), "{listed}");
+
+    world.kill_daemon();
+    assert_eq!(endpoint(world, "v"), at, "the next daemon has the same");
+    assert_eq!(mirrored(at, b"again").expect("carried"), b"again");
+
+    let _ = world
+        .run(["vm", "unpublish", "v", &at.port().to_string()])
+        .good();
+    assert!(TcpStream::connect(at).is_err(), "it still listens");
+}

@@ -1,0 +1,74 @@
+//! Connections to a published TCP port.
+
+mod pump;
+
+use super::carry::GuestPort;
+use rustix::net::sockopt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// How many connections one sandbox may have; more wait, in the kernel.
+pub(super) const MOST_CONNECTIONS: usize = 256;
+/// After a connection could not be accepted: out of descriptors, for one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A client's connection; reset when it is dropped before it has ended in order.
+struct Client {
+    socket: TcpStream,
+    in_order: bool,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if !self.in_order {
+            // Closing with a linger time of zero sends a reset (socket(7), tcp(7)).
+            let _closed_already = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
+        }
+    }
+}
+
+/// Accepts connections and carries each in a task of its own, for ever. Dropping it resets them.
+pub(super) async fn serve(listener: TcpListener, to: GuestPort, places: Arc<Semaphore>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let socket = match listener.accept().await {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                tracing::warn!(%to, "cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let client = Client {
+            socket,
+            in_order: false,
+        };
+        // It is never closed; without a place the client waits here, and the next in the kernel.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let to = to.clone();
+        connections.spawn(async move {
+            carry(client, &to).await;
+            drop(place);
+        });
+    }
+}
+
+async fn carry(mut client: Client, to: &GuestPort) {
+    // What was one segment stays one; a client that is gone without a word is noticed.
+    let options = client.socket.set_nodelay(true);
+    let options = options.and_then(|()| Ok(sockopt::set_socket_keepalive(&client.socket, true)?));
+    if let Err(error) = options {
+        tracing::debug!(%to, "cannot set a connection up: {error}");
+        return;
+    }
+    match to.dial().await {
+        Ok(stream) => client.in_order = pump::run(&stream, &client.socket).await.is_ok(),
+        Err(fault) => tracing::debug!(%to, "a connection is closed: {fault}"),
+    }
+}
