@@ -18,6 +18,7 @@ pub mod checks;
 pub mod fixtures;
 pub mod mounts;
 pub mod run;
+mod scripted_agent;
 pub mod simulated_qemu;
 pub mod wait;
 pub mod world;

@@ -12,11 +12,14 @@
 //! | `garbage` | answers the hello with endless garbage |
 //! | `endless-frame` | answers the hello, then begins a frame and drips its bytes |
 //! | `deaf` | works, but does not power off: neither when asked nor by its button |
+//! | `old-agent` | works as far as an agent of generation 1 does that runs no commands |
+//! | `lying-dial` | connects to every port, and announces a datagram that is too long |
 //! | `memory-hog` | answers the hello, then sends without credit |
 //!
 //! While there is a file `io-error` beside the program its guests are paused, as after a write that
 //! found no room; letting one go on removes it.
 
+use crate::scripted_agent::{self, Dials};
 use banger_agent::{Machine, Root, World};
 use banger_proto::guest::codec::{Decoder, Received};
 use banger_proto::guest::frame::{self, Kind};
@@ -59,6 +62,8 @@ pub fn main(program: &Path, arguments: &[String]) -> ExitCode {
     std::thread::spawn(move || serve_control(&control, deaf, &paused));
     match scenario.as_str() {
         "" | "deaf" => serve_agent(agent, deaf),
+        "old-agent" => serve_script(&agent, Dials::Unknown),
+        "lying-dial" => serve_script(&agent, Dials::Absurdly),
         other => misbehave(&agent, other),
     }
     ExitCode::SUCCESS
@@ -174,6 +179,15 @@ pub(crate) fn serve_agent(listener: UnixListener, deaf: bool) {
     let root = Root::host(Path::new("/")).expect("the host's root");
     let served = banger_agent::serve_on(listener, World::new(root, Arc::new(Host { deaf })));
     served.expect("connections");
+}
+
+fn serve_script(listener: &UnixListener, dials: Dials) {
+    for mut connection in listener.incoming().flatten() {
+        // A host that leaves ends its connection.
+        if let Ok(true) = scripted_agent::serve(&mut connection, dials) {
+            end();
+        }
+    }
 }
 
 /// Plays a guest that breaks the rules, in every connection.

@@ -6,6 +6,7 @@ use crate::{World, eventually, run as program};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Child;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A server of TCP and UDP on 127.0.0.1 for the guest: it sends back what it got, of a connection when
@@ -24,14 +25,22 @@ while (my $client = $tcp->accept) {
 }
 "#;
 
-/// A port that nobody has at the moment, in the guest either when that is the host.
+/// A port that nobody has at the moment, in the guest either when that is the host. Below those that
+/// the kernel gives to whoever wants any (ip(7)), so that no test beside this one gets it meanwhile;
+/// each process begins somewhere else.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id() * 37;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = std::iter::repeat_with(|| {
+        let number = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(10_000 + number % 20_000).expect("small")
+    });
+    ports.find(is_free).expect("endless")
 }
 
 /// The server, for as long as the session that it runs in lives.

@@ -10,4 +10,5 @@
 mod daemon;
 mod hostile;
 mod machine;
+mod publish;
 mod refusal;
