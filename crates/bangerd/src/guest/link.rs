@@ -6,7 +6,7 @@ use crate::host;
 use banger_proto::guest::codec::{Decoder, Received};
 use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{self, Frame, Kind, MAX_MESSAGE};
-use banger_proto::guest::hello::{self, GuestHello, HostHello};
+use banger_proto::guest::hello::{self, FLUSH, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, Call};
 use banger_proto::guest::{DIALS_SINCE, GENERATION};
 use std::collections::HashMap;
@@ -26,6 +26,10 @@ const MOST_GARBAGE: u64 = 8 << 20;
 const FRAME_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes for the guest that wait until it reads; senders wait beyond it.
 const MOST_OUTGOING: usize = 1 << 20;
+/// What may be queued beyond that, so that a stream can be closed while others fill the queue: the frame
+/// that went over the bound, and thousands of closes. One that is not told leaves its connection open
+/// in the guest.
+const ROOM_FOR_CLOSES: usize = 2 * FLUSH;
 /// How much is read at a time.
 const READ: usize = 256 * 1024;
 
@@ -131,7 +135,7 @@ impl Shared {
         self.streams().open.remove(&number);
         let mut outgoing = self.outgoing();
         // Beyond the bound the guest does not read: it will hear of it with the next hello.
-        if outgoing.len() < MOST_OUTGOING + 4096 {
+        if outgoing.len() < MOST_OUTGOING + ROOM_FOR_CLOSES {
             let _fits = frame::write(&mut outgoing, self.epoch, number, Kind::Close, &[]);
         }
         drop(outgoing);

@@ -197,6 +197,38 @@ async fn a_guest_that_ignores_credit_is_cut_off_and_kept_bounded() {
     playing.await.expect("played");
 }
 
+#[tokio::test]
+async fn a_stream_is_closed_even_while_others_fill_the_queue() {
+    let (read, may_read) = tokio::sync::oneshot::channel::<()>();
+    let (link, playing, _directory) = met(|mut guest| async move {
+        let _filling = guest.call().await;
+        let closed = guest.call().await;
+        may_read.await.expect("told");
+        loop {
+            match guest.decoder.next() {
+                Some(Received::Frame(frame)) if frame.kind == Kind::Close => {
+                    assert_eq!(frame.stream, closed);
+                    return;
+                }
+                Some(_) => {}
+                None => guest.read().await,
+            }
+        }
+    })
+    .await;
+    let filling = link.open(&Call::Health).await.expect("open");
+    let closed = link.open(&Call::Health).await.expect("open");
+    // Of a length that does not divide the bound.
+    let bytes = vec![7; 60_000];
+    let fill = async { while filling.data(0, &bytes).await.is_ok() {} };
+    let full = tokio::time::timeout(Duration::from_secs(1), fill).await;
+    assert!(full.is_err(), "the link takes everything, or is lost");
+    drop(closed);
+    read.send(()).expect("it plays");
+    let playing = tokio::time::timeout(LIMIT, playing).await;
+    playing.expect("it was told in time").expect("played");
+}
+
 /// What a lying guest sends after its hello, and what the user is told.
 #[tokio::test]
 async fn whatever_breaks_the_protocol_ends_the_link_with_its_reason() {
