@@ -3,6 +3,7 @@
 use crate::layout::Layout;
 use crate::{api, config, serve, standalone, vmm};
 use banger_proto::fault::Fault;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -22,6 +23,10 @@ XDG_RUNTIME_DIR; see docs/configuration.md.
 
 /// The daemon's own log is begun anew beyond this, the old one kept once.
 const LOG_LIMIT: u64 = 8 << 20;
+
+/// Files that the daemon may have open, if it is allowed to: published connections alone may be 256 for
+/// each sandbox, and the usual soft limit is 1024 (it is for programs that use `select`, see select(2)).
+const DESCRIPTORS: u64 = 16_384;
 
 /// Runs the program with its arguments, the program's name left out.
 #[must_use]
@@ -77,6 +82,7 @@ fn serve_standalone() -> Result<(), Fault> {
     let failed =
         |error: std::io::Error| Fault::from_error(banger_proto::fault::FaultCode::Failed, &error);
     begin_log(&layout, &config.log_level).map_err(failed)?;
+    raise_descriptor_limit();
     // A session of its own: the terminal that started it may go. Fails only when it has one already.
     let _own_session = rustix::process::setsid();
     let executable = std::env::current_exe().map_err(failed)?;
@@ -95,6 +101,18 @@ fn serve_standalone() -> Result<(), Fault> {
     runtime.shutdown_timeout(Duration::from_secs(2));
     drop(claim);
     outcome
+}
+
+/// Without it the daemon works as well, with fewer connections.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!("cannot raise the limit of open files: {error}");
+        }
+    }
 }
 
 /// From here on what is printed goes to the log: whoever started the daemon will not read for long.

@@ -48,6 +48,26 @@ fn two_hundred_connections_at_once_each_get_their_own_bytes() {
 }
 
 #[test]
+fn the_daemon_takes_as_many_files_as_connections_need() {
+    let (world, _) = publishing("80");
+    let daemon = world.daemon().expect("a daemon");
+    let limits = std::fs::read_to_string(format!("/proc/{daemon}/limits")).expect("a process");
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let mut numbers = line.expect("a line").split_whitespace();
+    let soft: u64 = numbers
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    let hard: u64 = numbers
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(u64::MAX);
+    assert!(soft >= hard.min(16_384), "{limits}");
+}
+
+#[test]
 fn connections_beyond_the_limit_wait_for_their_turn() {
     let (server, port) = listener();
     mirror(server);
