@@ -460,4 +460,4 @@ async fn write_all(shared: Arc<Shared>, mut writer: OwnedWriteHalf) {
 }
 
 #[cfg(test)]
-mod t1;
+pub(crate) mod t1;

@@ -10,7 +10,7 @@ use tokio::net::UnixListener;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-struct Guest {
+pub(crate) struct Guest {
     connection: UnixStream,
     decoder: Decoder,
     epoch: u32,
@@ -64,13 +64,27 @@ impl Guest {
         self.raw(&bytes).await;
     }
 
-    async fn answer(&mut self, stream: u32, answer: &Result<Answer, GuestFault>) {
+    pub(crate) async fn answer(&mut self, stream: u32, answer: &Result<Answer, GuestFault>) {
         let bytes = message::encode(answer).expect("plain");
         self.frame(stream, Kind::Answer, &[&bytes]).await;
     }
 
+    /// Waits until the host closes a stream.
+    pub(crate) async fn closed(&mut self, stream: u32) {
+        loop {
+            match self.decoder.next() {
+                Some(Received::Frame(frame)) if frame.kind == Kind::Close => {
+                    assert_eq!(frame.stream, stream);
+                    return;
+                }
+                Some(_) => {}
+                None => self.read().await,
+            }
+        }
+    }
+
     /// The next call.
-    async fn call(&mut self) -> u32 {
+    pub(crate) async fn call(&mut self) -> u32 {
         loop {
             if let Some(Received::Frame(frame)) = self.decoder.next() {
                 if frame.kind == Kind::Call {
@@ -84,7 +98,7 @@ impl Guest {
 }
 
 /// Meets a guest whose part is played by `script` after its honest hello.
-async fn met<F, S>(script: S) -> (Link, tokio::task::JoinHandle<()>, tempfile::TempDir)
+pub(crate) async fn met<F, S>(script: S) -> (Link, tokio::task::JoinHandle<()>, tempfile::TempDir)
 where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Guest) -> F + Send + 'static,
@@ -204,16 +218,7 @@ async fn a_stream_is_closed_even_while_others_fill_the_queue() {
         let _filling = guest.call().await;
         let closed = guest.call().await;
         may_read.await.expect("told");
-        loop {
-            match guest.decoder.next() {
-                Some(Received::Frame(frame)) if frame.kind == Kind::Close => {
-                    assert_eq!(frame.stream, closed);
-                    return;
-                }
-                Some(_) => {}
-                None => guest.read().await,
-            }
-        }
+        guest.closed(closed).await;
     })
     .await;
     let filling = link.open(&Call::Health).await.expect("open");

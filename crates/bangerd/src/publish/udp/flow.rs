@@ -146,3 +146,6 @@ impl Back {
         }
     }
 }
+
+#[cfg(test)]
+mod t1;
