@@ -6,7 +6,7 @@ use crate::mounts::SmallDisk;
 use crate::run::{self, Ran};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -319,8 +319,8 @@ impl World {
     #[must_use]
     pub fn daemon(&self) -> Option<u32> {
         let lock = self.path("run").join("banger/bangerd.lock");
-        let pid: u32 = std::fs::read_to_string(lock).ok()?.trim().parse().ok()?;
-        self.processes().contains(&pid).then_some(pid)
+        let pid: u32 = std::fs::read_to_string(&lock).ok()?.trim().parse().ok()?;
+        holds(pid, &lock).then_some(pid)
     }
 
     /// Kills the daemon as a power cut would.
@@ -397,6 +397,21 @@ impl World {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path that is text")
+}
+
+/// Whether a process holds a lock on the file (proc_locks(5): number, kind, advisory, access, pid,
+/// device and inode). One that ends gives its memory back first, its files and sockets later.
+fn holds(pid: u32, file: &Path) -> bool {
+    let Ok(inode) = std::fs::metadata(file).map(|found| found.ino()) else {
+        return false;
+    };
+    let locks = std::fs::read_to_string("/proc/locks").expect("/proc/locks");
+    locks.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.get(4) == Some(&pid.to_string().as_str())
+            && fields.get(5).and_then(|place| place.rsplit(':').next())
+                == Some(inode.to_string().as_str())
+    })
 }
 
 /// Kills one process of a world.

@@ -153,7 +153,7 @@ fn a_new_daemon_has_the_same_ports_and_one_that_was_taken_as_soon_as_it_is_free(
         .text();
     let fixed: SocketAddr = fixed.trim().parse().expect("an address");
     world.kill_daemon();
-    let holder = TcpListener::bind(fixed).expect("free");
+    let holder = eventually("the port to be free", LIMIT, || TcpListener::bind(fixed));
     assert_eq!(endpoint(&world, "v"), chosen);
     let shown = world.show("v");
     let trouble = shown["publish"][1]["trouble"].as_str().expect("trouble");
