@@ -168,7 +168,7 @@ pub(crate) fn ask(socket: &Path, verb: Verb) -> Outcome {
 
 /// Sends any packet; the answer, if there is one.
 pub(crate) fn send(socket: &Path, packet: &[u8]) -> Option<Reply> {
-    let connection = Connection::connect(socket).expect("a connection");
+    let connection = Connection::connect(socket).ok()?;
     connection.send(packet, Instant::now() + PATIENCE).ok()?;
     let answer = connection
         .receive(PACKET_MAX, Instant::now() + PATIENCE)
