@@ -1,4 +1,4 @@
-//! `build`: the three binaries, side by side.
+//! `build`: the binaries, side by side.
 
 use crate::command::{self, Failure, Outcome};
 use crate::{elf, workspace};
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask build [--release | --dev]
 
-Builds banger and bangerd, and beside them the guest's static agent (small, profile `agent`).
+Builds banger, bangerd and the root helper, and beside them the guest's static agent (small, profile `agent`).
 The daemon finds the agent next to itself.
 
   --release   optimised binaries in target/release (the default)
   --dev       quickly built ones in target/debug
 ";
 
-/// How the host's two binaries are built; the agent always has its own profile.
+/// How the host's binaries are built; the agent always has its own profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// `target/release`.
@@ -34,7 +34,7 @@ impl Profile {
 }
 
 /// The binaries that make up a banger, in one directory.
-pub(crate) const BINARIES: [&str; 3] = ["banger", "bangerd", "banger-agent"];
+pub(crate) const BINARIES: [&str; 4] = ["banger", "bangerd", "banger-root", "banger-agent"];
 
 /// Runs the command.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
@@ -50,10 +50,13 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     report(&directory)
 }
 
-/// Builds all three and gives the directory that holds them.
+/// Builds all of them and gives the directory that holds them.
 pub(crate) fn build(profile: Profile) -> Outcome<PathBuf> {
     let mut host = workspace::cargo();
-    host.args(["build", "--package", "banger", "--package", "bangerd"]);
+    host.arg("build");
+    for package in ["banger", "bangerd", "banger-root"] {
+        host.args(["--package", package]);
+    }
     if profile == Profile::Release {
         host.arg("--release");
     }

@@ -10,7 +10,7 @@ use std::process::Command;
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask dist
 
-Builds the release and packs the three binaries, LICENSE and README.md into
+Builds the release and packs the binaries, LICENSE and README.md into
 target/dist/banger-VERSION-ARCHITECTURE-linux.tar.gz, with a SHA256SUMS file beside it.
 ";
 
