@@ -8,13 +8,15 @@ use std::path::PathBuf;
 
 /// How it is called.
 pub(crate) const USAGE: &str = "\
-Usage: banger-root --owner UID --installation ID (--socket PATH | --listen-stdin) [--bridge NAME]
+Usage: banger-root --owner UID --installation ID [--bridge NAME]
+                   (--socket PATH [--until-stdin-ends] | --listen-stdin)
 
 Makes and removes host network objects for one user's banger daemon. Started by it, or by systemd.
 
   --owner UID         the user, besides root, who may ask
   --installation ID   whose objects: 16 hexadecimal digits
   --socket PATH       make this socket, for the owner alone
+  --until-stdin-ends  leave when its standard input ends, as it does with whoever started it
   --listen-stdin      serve the listening socket that is its standard input
   --bridge NAME       the bridge: br-fc (the default) or br-fc-SUFFIX
   --version           print the version
@@ -25,6 +27,8 @@ Makes and removes host network objects for one user's banger daemon. Started by 
 pub(crate) enum Door {
     /// It is made at this path.
     Path(PathBuf),
+    /// It is made at this path, and served until standard input ends.
+    PathUntilInputEnds(PathBuf),
     /// It was handed over as standard input.
     Input,
 }
@@ -44,6 +48,7 @@ pub(crate) enum Flags {
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Flags, String> {
     let (mut owner, mut installation, mut door) = (None, None, None);
     let mut bridge = BridgeName::default();
+    let mut until_input_ends = false;
     let mut rest = arguments.iter();
     while let Some(flag) = rest.next() {
         let flag = flag.to_str().unwrap_or_default();
@@ -52,6 +57,10 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Flags, String> {
             "--help" => return Ok(Flags::Help),
             "--listen-stdin" if door.is_none() => {
                 door = Some(Door::Input);
+                continue;
+            }
+            "--until-stdin-ends" => {
+                until_input_ends = true;
                 continue;
             }
             _ => {}
@@ -77,10 +86,14 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Flags, String> {
         bridge,
         version: VERSION.to_owned(),
     };
-    Ok(Flags::Serve(
-        place,
-        door.ok_or("--socket or --listen-stdin is missing")?,
-    ))
+    let door = match (door, until_input_ends) {
+        (Some(Door::Path(path)), true) => Door::PathUntilInputEnds(path),
+        (Some(Door::Input), true) => {
+            return Err("--until-stdin-ends cannot be given beside --listen-stdin".into());
+        }
+        (door, _) => door.ok_or("--socket or --listen-stdin is missing")?,
+    };
+    Ok(Flags::Serve(place, door))
 }
 
 #[cfg(test)]
@@ -103,6 +116,11 @@ mod tests {
         assert_eq!(door, Door::Path("/run/x.sock".into()));
         let inherited = flags("--listen-stdin --owner 0 --installation 0123456789abcdef");
         assert!(matches!(inherited, Ok(Flags::Serve(_, Door::Input))));
+        let bound = "--socket /x --until-stdin-ends --owner 0 --installation 0123456789abcdef";
+        assert!(matches!(
+            flags(bound),
+            Ok(Flags::Serve(_, Door::PathUntilInputEnds(_)))
+        ));
         assert_eq!(flags("--version"), Ok(Flags::Version));
         assert_eq!(flags("--owner 1 --help"), Ok(Flags::Help));
     }
@@ -117,6 +135,10 @@ mod tests {
                 "--socket or --listen-stdin is missing",
             ),
             ("--owner", "value is missing"),
+            (
+                "--owner 0 --installation 0123456789abcdef --listen-stdin --until-stdin-ends",
+                "beside --listen-stdin",
+            ),
             ("--owner root", "--owner"),
             ("--owner -1", "--owner"),
             ("--owner 4294967296", "--owner"),

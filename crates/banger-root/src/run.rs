@@ -10,6 +10,7 @@ use banger_linux::programs::Programs;
 use banger_linux::seqpacket::Listener;
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
@@ -31,7 +32,12 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Flags::Serve(place, door)) => match start(place, &door) {
-            Ok(server) => server.serve(),
+            Ok(server) => {
+                if matches!(door, Door::PathUntilInputEnds(_)) {
+                    std::thread::spawn(leave_with_input);
+                }
+                server.serve()
+            }
             Err(why) => {
                 log::line(None, format_args!("cannot start: {why}"));
                 ExitCode::FAILURE
@@ -49,7 +55,7 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
 fn start(place: Place, door: &Door) -> Result<Server, String> {
     let programs = Programs::find().map_err(|error| said(&error))?;
     let listener = match door {
-        Door::Path(path) => Listener::bind(path, place.owner),
+        Door::Path(path) | Door::PathUntilInputEnds(path) => Listener::bind(path, place.owner),
         Door::Input => Listener::inherit(input()?),
     };
     let listener = listener.map_err(|error| said(&error))?;
@@ -69,6 +75,14 @@ fn start(place: Place, door: &Door) -> Result<Server, String> {
         ),
     );
     Server::new(place, programs, listener)
+}
+
+/// Whoever started the helper is gone: what was begun is for the next one to survey and to sweep.
+fn leave_with_input() {
+    let mut ignored = [0; 64];
+    while !matches!(std::io::stdin().read(&mut ignored), Ok(0) | Err(_)) {}
+    log::line(None, "standard input has ended: leaving");
+    std::process::exit(0);
 }
 
 /// What the helper was started with: its unit decides, and lowering it needs a capability that root in a

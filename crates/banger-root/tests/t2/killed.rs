@@ -1,8 +1,12 @@
 //! The helper killed at any moment: what it left is found, completed or swept.
 
-use crate::world::{alone, bridge, guest, ip_link, make, policy, send, sweep, tool};
+use crate::world::{
+    PATIENCE, alone, bridge, guest, helper, in_namespace, ip_link, make, policy, send, sweep, tool,
+};
+use banger_linux::seqpacket::Connection;
 use banger_proto::root::{Request, Verb};
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 #[test]
 fn the_next_helper_knows_what_the_killed_one_made() {
@@ -80,5 +84,30 @@ fn whatever_is_cut_off_is_completed_or_swept() {
                 "round {round}"
             );
         }
+    });
+}
+
+#[test]
+fn a_helper_that_was_started_until_its_input_ends_leaves_with_it() {
+    in_namespace(|| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = directory.path().join("root.sock");
+        let mut command = helper();
+        command
+            .arg("--socket")
+            .arg(&socket)
+            .arg("--until-stdin-ends");
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("the helper");
+        let begun = Instant::now();
+        while Connection::connect(&socket).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "the helper does not listen");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        assert!(
+            matches!(child.try_wait(), Ok(None)),
+            "its input is still open"
+        );
+        drop(child.stdin.take());
+        assert!(child.wait().expect("it ends").success());
     });
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// The user whom the helper serves; root may ask too.
 pub(crate) const OWNER: u32 = 1000;
 /// How long any one answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running helper.
 pub(crate) struct World {
