@@ -7,6 +7,7 @@ use banger_linux::seqpacket::Connection;
 use banger_proto::root::{Answer, Outcome, PACKET_MAX, Refusal, Verb};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType};
 use rustix::process::Uid;
+use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -251,5 +252,30 @@ fn the_helper_has_given_up_what_it_does_not_need() {
             world.status("VmRSS") < 16 * 1024,
             "a debug build; a release build takes less than 6 MiB"
         );
+    });
+}
+
+#[test]
+fn each_request_has_its_line_in_the_log_with_its_operation() {
+    in_namespace(|| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = directory.path().join("root.sock");
+        let mut command = helper();
+        command.arg("--socket").arg(&socket);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the helper");
+        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let mut next = |wanted: &str| {
+            let found = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(wanted)));
+            found.expect(wanted).expect("text")
+        };
+        next("serves user 1000, installation 0101010101010101, bridge br-fc");
+        assert_eq!(ask(&socket, Verb::Ping {}), PONG);
+        assert!(next("ping").starts_with("banger-root: op-abc123 ping of user 0 in "));
+        let other = br#"{"version":"9.9.9","op":"op-xyz789","verb":{"ping":{}}}"#;
+        send(&socket, other).expect("an answer");
+        assert!(next("9.9.9").starts_with("banger-root: op-xyz789 refused user 0: "));
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
     });
 }
