@@ -1,7 +1,8 @@
 //! Peers that are not allowed, send garbage, say nothing, do not listen, or come in thousands.
 
 use crate::world::{
-    OWNER, World, alone, ask, bridge, guest, helper, in_namespace, ip_link, make, policy, send,
+    OWNER, Running, World, alone, ask, bridge, guest, helper, in_namespace, ip_link, make, policy,
+    send,
 };
 use banger_linux::seqpacket::Connection;
 use banger_proto::root::{Answer, Outcome, PACKET_MAX, Refusal, Verb};
@@ -10,7 +11,7 @@ use rustix::process::Uid;
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const PONG: Outcome = Outcome::Done(Answer::Pong {});
@@ -28,7 +29,7 @@ fn as_user<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// A helper whose socket was made by the test, open to everybody: only the peer's id is left to judge.
-fn open_to_all(directory: &Path) -> Child {
+fn open_to_all(directory: &Path) -> Running {
     let path = directory.join("open.sock");
     let socket =
         rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).expect("a socket");
@@ -38,14 +39,14 @@ fn open_to_all(directory: &Path) -> Child {
     rustix::fs::chmod(directory, 0o755.into()).expect("open to all");
     let mut command = helper();
     command.arg("--listen-stdin").stdin(Stdio::from(socket));
-    command.spawn().expect("the helper")
+    Running(command.spawn().expect("the helper"))
 }
 
 #[test]
 fn another_user_is_refused_whatever_it_asks() {
     in_namespace(|| {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut child = open_to_all(directory.path());
+        let _running = open_to_all(directory.path());
         let path = directory.path().join("open.sock");
         for uid in [65_534, OWNER + 1] {
             for verb in [Verb::Ping {}, bridge(), make([1]), policy(vec![])] {
@@ -65,8 +66,6 @@ fn another_user_is_refused_whatever_it_asks() {
         assert_eq!(ip_link("br-fc"), None);
         assert_eq!(as_user(OWNER, || ask(&path, Verb::Ping {})), PONG);
         assert_eq!(ask(&path, Verb::Ping {}), PONG, "root");
-        child.kill().expect("it runs");
-        child.wait().expect("it ends");
     });
 }
 
@@ -263,8 +262,8 @@ fn each_request_has_its_line_in_the_log_with_its_operation() {
         let mut command = helper();
         command.arg("--socket").arg(&socket);
         command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the helper");
-        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let mut running = Running(command.spawn().expect("the helper"));
+        let mut lines = BufReader::new(running.0.stderr.take().expect("its log")).lines();
         let mut next = |wanted: &str| {
             let found = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(wanted)));
             found.expect(wanted).expect("text")
@@ -275,7 +274,5 @@ fn each_request_has_its_line_in_the_log_with_its_operation() {
         let other = br#"{"version":"9.9.9","op":"op-xyz789","verb":{"ping":{}}}"#;
         send(&socket, other).expect("an answer");
         assert!(next("9.9.9").starts_with("banger-root: op-xyz789 refused user 0: "));
-        child.kill().expect("it runs");
-        child.wait().expect("it ends");
     });
 }

@@ -24,7 +24,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A running helper.
 pub(crate) struct World {
     directory: tempfile::TempDir,
-    child: Child,
+    child: Running,
 }
 
 /// Runs a test in a fresh namespace with a helper.
@@ -67,15 +67,15 @@ impl World {
 
     /// Kills it with SIGKILL and starts it again.
     pub(crate) fn restart(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
+        self.child.0.kill().expect("it runs");
+        self.child.0.wait().expect("it ends");
         self.child = spawn(&self.socket());
         self.wait();
     }
 
     /// Sends SIGKILL and does not wait.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("it runs");
+        self.child.0.kill().expect("it runs");
     }
 
     pub(crate) fn ask(&self, verb: Verb) -> Outcome {
@@ -106,8 +106,8 @@ impl World {
 
     /// A field of `/proc/PID/status`, in KiB or as a number.
     pub(crate) fn status(&self, field: &str) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id()))
+            .expect("it runs");
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -116,23 +116,26 @@ impl World {
     }
 
     pub(crate) fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.0.id()))
             .expect("it runs")
             .count()
     }
 }
 
-impl Drop for World {
+/// A helper that ends with its test, however that ends.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
     fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _reaped = self.child.wait();
+        let _ended_already = self.0.kill();
+        let _reaped = self.0.wait();
     }
 }
 
-fn spawn(socket: &Path) -> Child {
+fn spawn(socket: &Path) -> Running {
     let mut command = helper();
     command.arg("--socket").arg(socket).stdin(Stdio::null());
-    command.spawn().expect("the helper")
+    Running(command.spawn().expect("the helper"))
 }
 
 /// The helper without its door.
