@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// The helper's program.
 const PROGRAM: &str = "banger-root";
@@ -36,8 +36,16 @@ pub struct OwnHelper {
     program: PathBuf,
     socket: PathBuf,
     log: PathBuf,
-    /// It ends when its standard input does, so with the daemon, however that ends.
-    child: tokio::sync::Mutex<Option<Child>>,
+    running: tokio::sync::Mutex<Option<Running>>,
+}
+
+/// The helper's process.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    /// The helper ends when its standard input does, so with the daemon, however that ends. Kept apart
+    /// from the child: waiting for that closes it.
+    _input: Option<ChildStdin>,
 }
 
 impl Helper {
@@ -64,7 +72,7 @@ impl Helper {
             program,
             socket: layout.root_socket(),
             log: layout.root_log(),
-            child: tokio::sync::Mutex::default(),
+            running: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -104,30 +112,30 @@ impl OwnHelper {
             )
             .with_remedy(format!("see {}", self.log.display()))
         };
-        let mut child = self.child.lock().await;
-        let is_running = child
+        let mut running = self.running.lock().await;
+        let is_running = running
             .as_mut()
-            .is_some_and(|c| matches!(c.try_wait(), Ok(None)));
+            .is_some_and(|running| matches!(running.child.try_wait(), Ok(None)));
         if !is_running {
             // Held by nobody: its helper has ended with the daemon that started it.
             let _not_there = std::fs::remove_file(&self.socket);
-            *child = Some(self.spawn(bridge, installation).map_err(|e| cannot(&e))?);
+            *running = Some(self.spawn(bridge, installation).map_err(|e| cannot(&e))?);
         }
         let client = RootClient::new(&self.socket);
-        match self.until_it_answers(&client, child.as_mut()).await {
+        match self.until_it_answers(&client, running.as_mut()).await {
             Ok(()) => Ok(Arc::new(client)),
             Err(why) => Err(cannot(&why)),
         }
     }
 
-    fn spawn(&self, bridge: &BridgeName, installation: Installation) -> std::io::Result<Child> {
+    fn spawn(&self, bridge: &BridgeName, installation: Installation) -> std::io::Result<Running> {
         let mut options = OpenOptions::new();
         let log = options
             .create(true)
             .append(true)
             .mode(0o600)
             .open(&self.log)?;
-        Command::new(&self.program)
+        let mut child = Command::new(&self.program)
             .env_clear()
             .current_dir("/")
             .args(["--owner", &rustix::process::getuid().as_raw().to_string()])
@@ -139,13 +147,17 @@ impl OwnHelper {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .spawn()
+            .spawn()?;
+        Ok(Running {
+            _input: child.stdin.take(),
+            child,
+        })
     }
 
     async fn until_it_answers(
         &self,
         client: &RootClient,
-        child: Option<&mut Child>,
+        running: Option<&mut Running>,
     ) -> Result<(), String> {
         let answers = async {
             loop {
@@ -160,8 +172,9 @@ impl OwnHelper {
             }
         };
         let ended = async {
-            match child {
-                Some(child) => child
+            match running {
+                Some(running) => running
+                    .child
                     .wait()
                     .await
                     .map_or_else(|e| e.to_string(), |s| s.to_string()),

@@ -9,7 +9,7 @@ fn own(directory: &Path, script: &str) -> OwnHelper {
         program,
         socket: directory.join("root.sock"),
         log: directory.join("root.log"),
-        child: tokio::sync::Mutex::default(),
+        running: tokio::sync::Mutex::default(),
     }
 }
 
