@@ -1,16 +1,16 @@
 //! Which request is admitted in which state: a table, tested over its full product.
 //!
-//! | state \ request | start      | stop       | restart | kill       | delete | use    |
-//! |-----------------|------------|------------|---------|------------|--------|--------|
-//! | created         | go         | already so | go      | already so | go     | refuse |
-//! | starting        | wait       | wait       | wait    | go         | go     | wait   |
-//! | running         | already so | go         | go      | go         | go     | go     |
-//! | stopping        | wait       | wait       | wait    | go         | go     | refuse |
-//! | stopped         | go         | already so | go      | already so | go     | refuse |
-//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse |
-//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse |
+//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    |
+//! |-----------------|------------|------------|---------|------------|--------|--------|--------|
+//! | created         | go         | already so | go      | already so | go     | refuse | go     |
+//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   |
+//! | running         | already so | go         | go      | go         | go     | go     | go     |
+//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   |
+//! | stopped         | go         | already so | go      | already so | go     | refuse | go     |
+//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse |
+//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse |
 //!
-//! "use" is everything that talks to the guest: exec, cp, ports, health. "go" in a transitional
+//! "set" changes what a sandbox is to be; "use" is everything that talks to the guest: exec, cp, ports, health. "go" in a transitional
 //! state means that the request overtakes the running one, which is cancelled first.
 
 use crate::SandboxState;
@@ -31,17 +31,20 @@ pub enum Request {
     Delete,
     /// Talk to the guest.
     Use,
+    /// Change its spec.
+    Set,
 }
 
 impl Request {
     /// Every request.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
         Self::Kill,
         Self::Delete,
         Self::Use,
+        Self::Set,
     ];
 }
 
@@ -105,13 +108,16 @@ pub const fn admit(state: SandboxState, request: Request) -> Admission {
         (S::NeedsRepair, _) => Admission::Refuse(Refusal::NeedsRepair),
 
         (S::Starting | S::Stopping, Request::Kill) => Go,
-        (S::Starting | S::Stopping, Request::Start | Request::Stop | Request::Restart) => Wait,
+        (
+            S::Starting | S::Stopping,
+            Request::Start | Request::Stop | Request::Restart | Request::Set,
+        ) => Wait,
         (S::Starting, Request::Use) => Wait,
 
         (S::Running, Request::Start) => AlreadySo,
         (S::Running, _) => Go,
 
-        (S::Created | S::Stopped, Request::Start | Request::Restart) => Go,
+        (S::Created | S::Stopped, Request::Start | Request::Restart | Request::Set) => Go,
         (S::Created | S::Stopped, Request::Stop | Request::Kill) => AlreadySo,
         (S::Created | S::Stopped | S::Stopping, Request::Use) => {
             Admission::Refuse(Refusal::NotRunning)

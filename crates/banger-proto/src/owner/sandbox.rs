@@ -68,6 +68,15 @@ pub struct StartRequest {
     pub wait: Wait,
 }
 
+/// `POST …/set`: what is to change; the rest stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct SetRequest {
+    /// Whether the guest may reach the outside.
+    pub nat: Option<bool>,
+}
+
 /// `POST …/kill`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

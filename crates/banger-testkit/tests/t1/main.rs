@@ -12,3 +12,4 @@ mod hostile;
 mod machine;
 mod publish;
 mod refusal;
+mod set;

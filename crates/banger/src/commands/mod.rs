@@ -18,6 +18,7 @@ pub mod prune;
 pub mod publish;
 pub mod restart;
 pub mod run;
+pub mod set;
 pub mod show;
 pub mod start;
 pub mod stop;

@@ -2,7 +2,7 @@
 
 use super::{
     App, copy, create, delete, exec, health, kill, list, logs, ports, prune, publish, restart, run,
-    show, start, stop,
+    set, show, start, stop,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -20,6 +20,7 @@ pub enum VmCommand {
     Stop(stop::Stop),
     Restart(restart::Restart),
     Kill(kill::Kill),
+    Set(set::Set),
     #[command(visible_alias = "rm")]
     Delete(delete::Delete),
     #[command(visible_alias = "ls")]
@@ -49,6 +50,7 @@ impl VmCommand {
             Self::Stop(verb) => verb.run(app).await,
             Self::Restart(verb) => verb.run(app).await,
             Self::Kill(verb) => verb.run(app).await,
+            Self::Set(verb) => verb.run(app).await,
             Self::Delete(verb) => verb.run(app).await,
             Self::List(verb) => verb.run(app).await,
             Self::Show(verb) => verb.run(app).await,

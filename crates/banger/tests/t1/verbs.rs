@@ -206,8 +206,7 @@ fn wrong_arguments_are_two_and_help_is_zero() {
 #[test]
 fn every_verb_has_examples_in_its_help() {
     let fake = Fake::start();
-    let vm =
-        "run create start stop restart kill delete list show exec shell cp logs prune ports health";
+    let vm = "run create start stop restart kill set delete list show exec shell cp logs prune ports health";
     let mut verbs: Vec<Vec<&str>> = vm.split(' ').map(|verb| vec!["vm", verb]).collect();
     for all in [
         "image list show import make delete",

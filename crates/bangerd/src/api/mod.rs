@@ -77,6 +77,7 @@ pub fn router(api: Api) -> Router {
         .route("/sandboxes/{sandbox}/restart", post(sandboxes::restart))
         .route("/sandboxes/{sandbox}/kill", post(sandboxes::kill))
         .route("/sandboxes/{sandbox}/ports", get(sandboxes::ports))
+        .route("/sandboxes/{sandbox}/set", post(sandboxes::set))
         .route("/sandboxes/{sandbox}/publish", post(sandboxes::publish))
         .route("/sandboxes/{sandbox}/unpublish", post(sandboxes::unpublish))
         .route("/sandboxes/{sandbox}/health", get(sandboxes::health))

@@ -31,6 +31,7 @@ use utoipa::OpenApi;
         sandboxes::kill,
         sandboxes::delete,
         sandboxes::ports,
+        sandboxes::set,
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,

@@ -13,7 +13,7 @@ use banger_model::publish::{Protocol, Published};
 use banger_proto::fault::Fault;
 use banger_proto::guest::message::{self, Call, InitState};
 use banger_proto::owner::sandbox::{
-    CreateRequest, Health, KillRequest, Port, PublishRequest, Sandbox, StartRequest,
+    CreateRequest, Health, KillRequest, Port, PublishRequest, Sandbox, SetRequest, StartRequest,
     UnpublishRequest,
 };
 use std::time::Duration;
@@ -150,6 +150,20 @@ pub(super) async fn kill(
     let signal = parse_signal(request.signal.as_deref().unwrap_or("KILL"))?;
     operate(&api, &name, "killing", move |_, reply| {
         Command::Kill(signal, reply)
+    })
+}
+
+/// Changes what a sandbox is to be. What cannot change while its guest runs changes with the next
+/// start, which a note says.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/set", request_body = SetRequest, params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
+pub(super) async fn set(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Json(request): Json<SetRequest>,
+) -> Result<Response, Refused> {
+    operate(&api, &name, "changing", move |progress, reply| {
+        Command::Set(request, progress, reply)
     })
 }
 

@@ -6,6 +6,7 @@ use banger_model::admission::Request;
 use banger_model::publish::{PortSelector, Publication};
 use banger_model::spec::Wait;
 use banger_proto::fault::Fault;
+use banger_proto::owner::sandbox::SetRequest;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
@@ -27,6 +28,8 @@ pub enum Command {
     Delete(Progress, Reply),
     /// Make the disks and nothing else: the second half of a creation.
     Prepare(Progress, Reply),
+    /// Change what it is to be.
+    Set(SetRequest, Progress, Reply),
     /// Publish ports besides those that are; at once if the guest runs.
     Publish(Vec<Publication>, Reply),
     /// Publish ports no longer.
@@ -43,6 +46,7 @@ impl Command {
             Self::Restart(..) => Some(Request::Restart),
             Self::Kill(..) => Some(Request::Kill),
             Self::Delete(..) => Some(Request::Delete),
+            Self::Set(..) => Some(Request::Set),
             Self::Prepare(..) | Self::Publish(..) | Self::Unpublish(..) => None,
         }
     }
@@ -54,6 +58,7 @@ impl Command {
             Self::Start(_, _, reply)
             | Self::Stop(_, reply)
             | Self::Restart(_, _, reply)
+            | Self::Set(_, _, reply)
             | Self::Kill(_, reply)
             | Self::Delete(_, reply)
             | Self::Prepare(_, reply)

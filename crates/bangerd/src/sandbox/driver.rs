@@ -203,6 +203,11 @@ impl Driver {
             Command::Delete(progress, reply) => {
                 self.begin(Some(reply), progress, |work| works::delete(work).boxed());
             }
+            Command::Set(request, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
+                    works::set(work, request).boxed()
+                });
+            }
             Command::Publish(new, reply) => {
                 let silent = Progress::silent();
                 self.begin(Some(reply), silent, move |work| {

@@ -2,10 +2,12 @@
 
 use super::act::{Failure, Work};
 use super::survey::survey;
+use crate::host_network::Wish;
 use banger_model::SandboxState;
 use banger_model::plan::Goal;
-use banger_model::spec::Wait;
+use banger_model::spec::{NetworkMode, Wait};
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::sandbox::SetRequest;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -154,6 +156,48 @@ pub(super) async fn kill(mut work: Work, signal: Signal) -> Outcome {
         work,
         result: result.map(|()| Done::Stays),
     }
+}
+
+/// Changes what the sandbox is to be: recorded first, then at once where the host can.
+pub(super) async fn set(work: Work, request: SetRequest) -> Outcome {
+    let result = set_nat(&work, request.nat).await;
+    let result = result.map_err(|fault| Failure {
+        fault,
+        leftovers: vec![],
+    });
+    Outcome::of(work, result)
+}
+
+async fn set_nat(work: &Work, nat: Option<bool>) -> Result<(), Fault> {
+    let before = work.record();
+    let Some(nat) = nat.filter(|nat| *nat != before.spec.nat) else {
+        return Ok(());
+    };
+    work.put(|record| record.spec.nat = nat).await?;
+    let place = match (before.state, before.spec.network.value) {
+        (_, NetworkMode::None) => {
+            work.progress.note("it has no network: see `--network`");
+            return Ok(());
+        }
+        (SandboxState::Running, NetworkMode::User) => {
+            work.progress
+                .note("a network in user mode changes with the next start: `banger vm restart`");
+            return Ok(());
+        }
+        (SandboxState::Running, NetworkMode::Bridge) => before.network,
+        _ => return Ok(()),
+    };
+    let Some(place) = place else {
+        return Ok(());
+    };
+    let record = work.record();
+    let wish = Wish::of(record.id, &record.name, &record.spec, place.host_part);
+    let changed = work.services.host_network.change(record.id, wish).await;
+    if changed.is_err() {
+        // What the host did not take is not so.
+        work.put(|record| record.spec.nat = before.spec.nat).await?;
+    }
+    changed
 }
 
 /// Ends it and removes everything, the record last.

@@ -189,7 +189,7 @@ fn one(state: &Shared, method: &str, reference: &str, rest: &[&str]) -> Reply {
             lock(state).sandboxes.retain(|s| s["id"] != found["id"]);
             events(&[json!({"event": "done", "result": null})])
         }
-        ("POST", ["start" | "stop" | "restart" | "kill"]) => events(&[
+        ("POST", ["start" | "stop" | "restart" | "kill" | "set"]) => events(&[
             json!({"event": "accepted", "op": "op-1"}),
             json!({"event": "done", "result": found}),
         ]),
