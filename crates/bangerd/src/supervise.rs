@@ -155,15 +155,24 @@ impl Supervisor {
     /// Gives a sandbox that is to be created its id and name.
     ///
     /// # Errors
-    /// `Conflict` when the name is taken; where it is to be on the bridge, whatever that gives.
+    /// `Conflict` when the name is taken; where the bridge was asked for, whatever that gives. Where it
+    /// is only the default and cannot be had, the spec says user mode afterwards.
     pub async fn reserve(
         &self,
         name: Option<&SandboxName>,
-        spec: &Spec,
+        spec: &mut Spec,
     ) -> Result<Reservation, Fault> {
         let subnet = match spec.network.value {
-            NetworkMode::Bridge => Some(self.services.host_network.subnet().await?),
             NetworkMode::User | NetworkMode::None => None,
+            NetworkMode::Bridge => match self.services.host_network.subnet().await {
+                Ok(subnet) => Some(subnet),
+                // Nobody has asked for the bridge; the creation says why there is none.
+                Err(_) if network::may_fall_back(spec) => {
+                    spec.network.value = NetworkMode::User;
+                    None
+                }
+                Err(fault) => return Err(fault),
+            },
         };
         // Before anything depends on it: a kernel without randomness gives equal ids.
         host::random::<1>().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
@@ -421,6 +430,27 @@ mod tests {
                 fault.remedy.as_deref().is_some_and(|r| r.contains(remedy)),
                 "{fault:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_a_bridge_that_nobody_asked_for_may_be_missing() {
+        let spec = |source, networks: &[&str]| {
+            let request = CreateRequest {
+                networks: networks
+                    .iter()
+                    .map(|n| n.parse().expect("a name"))
+                    .collect(),
+                ..CreateRequest::default()
+            };
+            let mut spec = fill_in(&request, &config(), HOST);
+            spec.network = Sourced::new(NetworkMode::Bridge, source);
+            spec
+        };
+        assert!(network::may_fall_back(&spec(Source::Host, &[])));
+        assert!(!network::may_fall_back(&spec(Source::Host, &["shop"])));
+        for asked in [Source::Request, Source::Config] {
+            assert!(!network::may_fall_back(&spec(asked, &[])));
         }
     }
 

@@ -69,10 +69,12 @@ impl Program {
 
     /// Whether only the tests need it.
     pub(crate) const fn only_for_tests(self) -> bool {
-        matches!(
-            self,
-            Self::Curl | Self::Dig | Self::Dnsmasq | Self::Nft | Self::Ip
-        )
+        matches!(self, Self::Curl | Self::Dig | Self::Dnsmasq | Self::Ip)
+    }
+
+    /// Whether only root needs it: guests of others are not on a bridge.
+    pub(crate) const fn only_with_root(self) -> bool {
+        matches!(self, Self::Nft)
     }
 
     /// Whether only a user who is not root needs it.

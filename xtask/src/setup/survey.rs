@@ -27,7 +27,9 @@ pub(crate) struct Survey {
 pub(crate) fn survey(tests: bool) -> Survey {
     let root = is_root();
     let needed = Program::ALL.into_iter().filter(|program| {
-        (tests || !program.only_for_tests()) && !(root && program.only_without_root())
+        (tests || !program.only_for_tests())
+            && !(root && program.only_without_root())
+            && (root || !program.only_with_root())
     });
     let missing: Vec<Program> = needed.filter(|program| !is_usable(*program)).collect();
     let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();

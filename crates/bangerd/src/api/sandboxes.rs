@@ -55,8 +55,11 @@ pub(super) async fn create(
     State(api): State<Api>,
     Json(request): Json<CreateRequest>,
 ) -> Result<Response, Refused> {
-    let spec = api.supervisor.spec(&request)?;
-    let reservation = api.supervisor.reserve(request.name.as_ref(), &spec).await?;
+    let mut spec = api.supervisor.spec(&request)?;
+    let reservation = api
+        .supervisor
+        .reserve(request.name.as_ref(), &mut spec)
+        .await?;
     let follower = CancellationToken::new();
     let cancelled = follower.clone();
     let supervisor = api.supervisor.clone();

@@ -14,10 +14,35 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::{Child, ChildStdin, Command};
 
+/// Where the helper looks for programs (`banger_linux::programs`).
+const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/// The device that TAPs are made with.
+const TUN: &str = "/dev/net/tun";
 /// The helper's program.
 const PROGRAM: &str = "banger-root";
 /// How long it may take to answer for the first time.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// What the helper needs of the host, and what to do where it is missing.
+fn missing(exists: impl Fn(&Path) -> bool) -> Option<(&'static str, &'static str)> {
+    let is_there = |name: &str| {
+        let mut places = DIRECTORIES.iter().map(Path::new);
+        places.any(|directory| exists(&directory.join(name)))
+    };
+    if !is_there("nft") {
+        return Some((
+            "bridged networking needs the program nft",
+            "install the package nftables",
+        ));
+    }
+    if !exists(Path::new(TUN)) {
+        return Some((
+            "bridged networking needs the device /dev/net/tun",
+            "load the module tun, or give this container the device",
+        ));
+    }
+    None
+}
 
 /// Who does what needs root.
 #[derive(Debug)]
@@ -67,6 +92,9 @@ impl Helper {
                 message,
                 "build it with `cargo xtask build`, or set root_helper",
             );
+        }
+        if let Some((missing, remedy)) = missing(Path::exists) {
+            return nobody(format!("{missing}, which is not there"), remedy);
         }
         Self::Own(Box::new(OwnHelper {
             program,

@@ -63,6 +63,8 @@ pub struct HostNetwork {
     ready: Mutex<Option<Arc<Ready>>>,
     /// Guests of a daemon before, which have their places already.
     adopted: Mutex<BTreeMap<SandboxId, Adopted>>,
+    /// Why the bridge could not be made, the last time that it was tried.
+    trouble: Mutex<Option<Fault>>,
     /// Whether somebody was told that there is no bridge.
     told: AtomicBool,
 }
@@ -83,13 +85,18 @@ impl HostNetwork {
             preparing: tokio::sync::Mutex::default(),
             ready: Mutex::default(),
             adopted: Mutex::default(),
+            trouble: Mutex::default(),
             told: AtomicBool::new(false),
         }
     }
 
     /// Why guests cannot be on the bridge, for the first one who asks.
     pub fn why_not_once(&self) -> Option<Fault> {
-        let fault = self.availability().err()?;
+        let trouble = || {
+            let trouble = self.trouble.lock();
+            trouble.unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        let fault = self.availability().err().or_else(trouble)?;
         (!self.told.swap(true, Ordering::Relaxed)).then_some(fault)
     }
 
@@ -120,6 +127,13 @@ impl HostNetwork {
 
     /// The bridge as it is ready, made first if it is not; one that vanished is made again.
     async fn prepare(&self) -> Result<Arc<Ready>, Fault> {
+        let prepared = self.try_prepare().await;
+        let trouble = prepared.as_ref().err().cloned();
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        prepared
+    }
+
+    async fn try_prepare(&self) -> Result<Arc<Ready>, Fault> {
         if let Some(ready) = self.current().filter(|ready| ready.bridge_is_there()) {
             return Ok(ready);
         }

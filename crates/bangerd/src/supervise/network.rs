@@ -1,7 +1,7 @@
 //! How a sandbox that is to be created is connected: judged before anything is made.
 
 use banger_model::SandboxId;
-use banger_model::spec::{NetworkMode, Source, Sourced};
+use banger_model::spec::{NetworkMode, Source, Sourced, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::CreateRequest;
 use std::collections::BTreeSet;
@@ -38,6 +38,12 @@ pub(super) fn mode(
                 .with_remedy(format!("give --network bridge, or leave out {option}")))
         }
     }
+}
+
+/// Whether a sandbox whose place on the bridge cannot be had may be connected otherwise: it is on the
+/// bridge by default, and nothing that needs it was asked for.
+pub(super) fn may_fall_back(spec: &Spec) -> bool {
+    spec.network.source == Source::Host && spec.networks.is_empty() && spec.links.is_empty()
 }
 
 /// The sandboxes that it is to be linked with.

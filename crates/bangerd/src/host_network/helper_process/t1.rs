@@ -45,6 +45,16 @@ async fn a_helper_that_is_not_there_is_told() {
 }
 
 #[test]
+fn what_the_host_lacks_is_told_with_what_helps() {
+    let all = |path: &Path| path.ends_with("nft") || path == Path::new("/dev/net/tun");
+    assert_eq!(missing(all), None);
+    let (what, remedy) = missing(|path| !path.ends_with("nft")).expect("no nft");
+    assert!(what.contains("nft") && remedy.contains("nftables"));
+    let (what, _) = missing(|path| path == Path::new("/usr/sbin/nft")).expect("no device");
+    assert!(what.contains("/dev/net/tun"));
+}
+
+#[test]
 fn without_a_program_there_is_nobody_and_it_says_what_helps() {
     let layout = Layout {
         config: "/c".into(),
