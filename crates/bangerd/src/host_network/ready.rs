@@ -262,7 +262,7 @@ impl Ready {
         if let Err(error) = self.names.stop().await {
             tracing::warn!("{error}");
         }
-        self.pool.forget_idle();
+        self.pool.close().await;
         let sweep = Verb::Sweep {
             live: Default::default(),
             bridge: false,

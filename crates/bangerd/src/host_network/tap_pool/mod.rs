@@ -34,6 +34,8 @@ struct Inner {
     /// To be deleted, in the order of their coming.
     doomed: Mutex<BTreeSet<TapSlot>>,
     work: Notify,
+    /// Held while a batch is at work; whether there are to be no more.
+    closed: tokio::sync::Mutex<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,6 +54,7 @@ impl TapPool {
             slots: Mutex::new(slots),
             doomed: Mutex::default(),
             work: Notify::new(),
+            closed: tokio::sync::Mutex::new(false),
         });
         let weak = Arc::downgrade(&inner);
         tokio::spawn(async move {
@@ -97,8 +100,10 @@ impl TapPool {
         self.0.work.notify_one();
     }
 
-    /// Forgets the pool: its TAPs are to be swept.
-    pub(super) fn forget_idle(&self) {
+    /// Forgets the pool, and fills it no more: its TAPs are to be swept. Returns when the batch is over
+    /// that was at work, so that the sweep finds all there is.
+    pub(super) async fn close(&self) {
+        *self.0.closed.lock().await = true;
         lock(&self.0.slots).forget_idle();
     }
 
@@ -148,6 +153,10 @@ async fn wait_for_work(pool: &std::sync::Weak<Inner>) {
 impl Inner {
     /// Deletes a batch, or makes one; whether there was any.
     async fn work_once(&self) -> bool {
+        let closed = self.closed.lock().await;
+        if *closed {
+            return false;
+        }
         let doomed: BTreeSet<_> = {
             let mut doomed = lock(&self.doomed);
             let rest = doomed.iter().nth(BATCH_MAX).copied();

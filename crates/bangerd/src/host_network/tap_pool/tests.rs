@@ -101,3 +101,25 @@ async fn a_full_bridge_is_said_so() {
         "all 1000 places on the bridge are taken"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_for_the_batch_at_work_and_no_other_follows() {
+    let host = NotingHost::holding();
+    let pool = TapPool::new(host.clone(), 2, &[].into());
+    until("a batch is asked for", || made(&host).len() == 1).await;
+    {
+        let closing = pool.close();
+        tokio::pin!(closing);
+        tokio::select! {
+            biased;
+            () = &mut closing => panic!("the batch is still at work"),
+            () = tokio::time::sleep(std::time::Duration::from_secs(9)) => {}
+        }
+        host.let_answer(9);
+        closing.await;
+    }
+    assert!(pool.has_idle(0), "to be swept");
+    pool.0.work.notify_one();
+    tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+    assert_eq!(made(&host).len(), 1, "filled again, behind the sweep");
+}
