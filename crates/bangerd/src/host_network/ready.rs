@@ -99,8 +99,11 @@ impl Ready {
             bridge: config.name.clone(),
             subnet,
         };
+        // What is another's is nobody's to give away.
+        let foreign = found.taps.iter().filter(|tap| !tap.whose.is_ours());
+        let taken = slots.into_iter().chain(foreign.map(|tap| tap.slot));
         let ready = Self {
-            pool: TapPool::new(Arc::clone(&host), config.tap_pool_size, &slots),
+            pool: TapPool::new(Arc::clone(&host), config.tap_pool_size, &taken.collect()),
             rules: Rules::new(Arc::clone(&host), frame.clone()),
             names: Arc::new(NameService::new(Resolved(Arc::clone(&host)))),
             resolvers: config
