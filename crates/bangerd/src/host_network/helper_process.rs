@@ -6,6 +6,7 @@ use crate::layout::Layout;
 use banger_model::host_names::{BridgeName, Installation};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Answer, Verb};
+use futures_util::future::{BoxFuture, FutureExt};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ pub enum Helper {
     /// Somebody who is there already.
     There(Arc<dyn Host>),
     /// A process of our own, started when it is needed first.
-    Own(Box<OwnHelper>),
+    Own(Arc<OwnHelper>),
     /// Nobody, and why.
     Nobody(Fault),
 }
@@ -80,7 +81,8 @@ impl Helper {
         let nobody = |message: String, remedy: &str| {
             Self::Nobody(Fault::new(FaultCode::Unavailable, message).with_remedy(remedy))
         };
-        if !rustix::process::geteuid().is_root() {
+        // What a program that was chosen needs is its own affair: it may have file capabilities.
+        if configured.is_none() && !rustix::process::geteuid().is_root() {
             let message = "bridged networking needs root, and the daemon runs without it";
             return nobody(message.into(), "leave out --network, or run banger as root");
         }
@@ -93,10 +95,12 @@ impl Helper {
                 "build it with `cargo xtask build`, or set root_helper",
             );
         }
-        if let Some((missing, remedy)) = missing(Path::exists) {
+        if configured.is_none()
+            && let Some((missing, remedy)) = missing(Path::exists)
+        {
             return nobody(format!("{missing}, which is not there"), remedy);
         }
-        Self::Own(Box::new(OwnHelper {
+        Self::Own(Arc::new(OwnHelper {
             program,
             socket: layout.root_socket(),
             log: layout.root_log(),
@@ -120,18 +124,50 @@ impl Helper {
     ) -> Result<Arc<dyn Host>, Fault> {
         match self {
             Self::There(host) => Ok(Arc::clone(host)),
-            Self::Own(own) => own.start(bridge, installation).await,
+            Self::Own(own) => {
+                own.start(bridge, installation).await?;
+                Ok(Arc::new(StartedAgain {
+                    client: RootClient::new(&own.socket),
+                    own: Arc::clone(own),
+                    bridge: bridge.clone(),
+                    installation,
+                }))
+            }
             Self::Nobody(fault) => Err(fault.clone()),
         }
     }
 }
 
+/// The helper of this daemon, which is started again when it is found to have ended.
+#[derive(Debug)]
+struct StartedAgain {
+    own: Arc<OwnHelper>,
+    client: RootClient,
+    bridge: BridgeName,
+    installation: Installation,
+}
+
+impl Host for StartedAgain {
+    fn ask(&self, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>> {
+        async move {
+            match self.client.ask(verb.clone()).await {
+                Err(HostError::Unreachable(error)) => {
+                    tracing::warn!("the root helper is started again, for it is gone: {error}");
+                    let started = self.own.start(&self.bridge, self.installation).await;
+                    started.map_err(HostError::Failed)?;
+                    // How far the other came is not known, and does not matter: verbs are idempotent.
+                    self.client.ask(verb).await
+                }
+                answered => answered,
+            }
+        }
+        .boxed()
+    }
+}
+
 impl OwnHelper {
-    async fn start(
-        &self,
-        bridge: &BridgeName,
-        installation: Installation,
-    ) -> Result<Arc<dyn Host>, Fault> {
+    /// Starts it, if it does not run; returns when it answers.
+    async fn start(&self, bridge: &BridgeName, installation: Installation) -> Result<(), Fault> {
         let cannot = |error: &dyn std::fmt::Display| {
             let program = self.program.display();
             Fault::new(
@@ -141,19 +177,18 @@ impl OwnHelper {
             .with_remedy(format!("see {}", self.log.display()))
         };
         let mut running = self.running.lock().await;
-        let is_running = running
-            .as_mut()
-            .is_some_and(|running| matches!(running.child.try_wait(), Ok(None)));
-        if !is_running {
-            // Held by nobody: its helper has ended with the daemon that started it.
-            let _not_there = std::fs::remove_file(&self.socket);
-            *running = Some(self.spawn(bridge, installation).map_err(|e| cannot(&e))?);
+        if let Some(there) = running.as_mut() {
+            let answered = self.until_it_answers(there).await;
+            // One that is about to end when it is looked at has ended as well.
+            if answered.is_ok() || matches!(there.child.try_wait(), Ok(None)) {
+                return answered.map_err(|why| cannot(&why));
+            }
         }
-        let client = RootClient::new(&self.socket);
-        match self.until_it_answers(&client, running.as_mut()).await {
-            Ok(()) => Ok(Arc::new(client)),
-            Err(why) => Err(cannot(&why)),
-        }
+        // Held by nobody: its helper has ended, here or with the daemon that started it.
+        let _not_there = std::fs::remove_file(&self.socket);
+        let started = self.spawn(bridge, installation).map_err(|e| cannot(&e))?;
+        let answered = self.until_it_answers(running.insert(started)).await;
+        answered.map_err(|why| cannot(&why))
     }
 
     fn spawn(&self, bridge: &BridgeName, installation: Installation) -> std::io::Result<Running> {
@@ -182,11 +217,8 @@ impl OwnHelper {
         })
     }
 
-    async fn until_it_answers(
-        &self,
-        client: &RootClient,
-        running: Option<&mut Running>,
-    ) -> Result<(), String> {
+    async fn until_it_answers(&self, running: &mut Running) -> Result<(), String> {
+        let client = RootClient::new(&self.socket);
         let answers = async {
             loop {
                 match client.ask(Verb::Ping {}).await {
@@ -199,22 +231,15 @@ impl OwnHelper {
                 }
             }
         };
-        let ended = async {
-            match running {
-                Some(running) => running
-                    .child
-                    .wait()
-                    .await
-                    .map_or_else(|e| e.to_string(), |s| s.to_string()),
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             answered = tokio::time::timeout(LIMIT, answers) => match answered {
                 Ok(answered) => answered,
                 Err(_) => Err(format!("it has not answered within {} s", LIMIT.as_secs())),
             },
-            ended = ended => Err(format!("it ended: {ended}")),
+            ended = running.child.wait() => Err(match ended {
+                Ok(status) => format!("it ended: {status}"),
+                Err(error) => format!("it ended: {error}"),
+            }),
         }
     }
 }

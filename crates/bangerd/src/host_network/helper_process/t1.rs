@@ -15,9 +15,7 @@ fn own(directory: &Path, script: &str) -> OwnHelper {
 
 async fn started(own: &OwnHelper) -> Result<(), Fault> {
     let installation = Installation::from_random([1; 8]);
-    own.start(&BridgeName::default(), installation)
-        .await
-        .map(drop)
+    own.start(&BridgeName::default(), installation).await
 }
 
 #[tokio::test]
@@ -33,6 +31,18 @@ async fn a_helper_that_ends_at_once_is_told_with_its_log() {
         said.contains("--bridge br-fc --installation 0101010101010101"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn one_that_has_ended_is_started_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let own = own(directory.path(), "echo started; exit 7");
+    for _ in 0..2 {
+        let fault = started(&own).await.expect_err("it ended");
+        assert!(fault.message.contains("exit status: 7"), "{fault}");
+    }
+    let said = std::fs::read_to_string(&own.log).expect("a log");
+    assert_eq!(said, "started\nstarted\n");
 }
 
 #[tokio::test]
