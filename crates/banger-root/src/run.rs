@@ -82,7 +82,7 @@ fn start(place: Place, door: &Door) -> Result<Server, String> {
     clippy::disallowed_methods,
     reason = "nobody is left to answer, and the kernel closes what is open"
 )]
-fn leave_with_input() {
+pub(crate) fn leave_with_input() {
     let mut ignored = [0; 64];
     while !matches!(std::io::stdin().read(&mut ignored), Ok(0) | Err(_)) {}
     log::line(None, "standard input has ended: leaving");

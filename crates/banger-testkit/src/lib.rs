@@ -17,6 +17,7 @@ pub mod bench;
 pub mod checks;
 pub mod fixtures;
 pub mod mounts;
+pub mod namespaces;
 pub mod run;
 mod scripted_agent;
 pub mod simulated_qemu;

@@ -4,48 +4,10 @@ use crate::fixtures;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-/// Set for the copy of a test that runs in its own namespace.
-const MARK: &str = "BANGER_TEST_MOUNTS";
+use std::process::Command;
 
 /// Files and directories that a small file system can have.
 const INODES: u64 = 1000;
-
-/// Runs a test in a mount namespace of its own: the same test once more, as another process, under
-/// `unshare(1)`. Who is not root gets a user namespace too, where the host allows it.
-///
-/// # Panics
-/// When the namespace cannot be had or the test fails in it.
-pub fn own(test: impl FnOnce()) {
-    if std::env::var_os(MARK).is_some() {
-        return test();
-    }
-    let name = std::thread::current().name().map(str::to_owned);
-    let name = name.expect("a test's thread has its name");
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "--propagation", "private"]);
-    if !rustix::process::geteuid().is_root() {
-        unshare.arg("--map-root-user");
-    }
-    unshare
-        .arg("--")
-        .arg(std::env::current_exe().expect("this test's path"));
-    unshare
-        .args(["--exact", &name, "--nocapture"])
-        .env(MARK, "1");
-    let output = unshare
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output();
-    let output = output.expect("unshare(1), of util-linux");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{name} in its own mount namespace (root, or user namespaces, needed): {}\n{said}",
-        output.status
-    );
-}
 
 /// A small file system, unmounted when dropped.
 #[derive(Debug)]

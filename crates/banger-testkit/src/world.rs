@@ -17,6 +17,9 @@ pub const LIMIT: Duration = Duration::from_secs(240);
 /// The owner's configuration where guests are simulated.
 const SIMULATED_CONFIGURATION: &str = "accelerator = \"tcg\"\nstart_limit_seconds = 20\n";
 
+/// Guests on the bridge. Names at any free port: tests run beside each other.
+const BRIDGED: &str = "network = \"bridge\"\ndns_address = \"127.0.0.1:0\"\n";
+
 /// See the module.
 #[derive(Debug)]
 pub struct World {
@@ -62,7 +65,7 @@ impl World {
     }
 
     /// As [`Self::simulated`], with its state on a file system of so many MiB. Only in
-    /// [`crate::mounts::own`].
+    /// [`crate::namespaces::own_mounts`].
     ///
     /// # Panics
     /// As [`Self::simulated`], and when nothing may be mounted.
@@ -98,6 +101,23 @@ impl World {
     #[must_use]
     pub fn simulated() -> Self {
         let mut world = Self::bare();
+        world.import();
+        world.stop_daemon();
+        world
+    }
+
+    /// As [`Self::simulated`], with guests on a bridge that a simulated root helper makes on a host in
+    /// memory; see `banger_root::simulated::program`.
+    ///
+    /// # Panics
+    /// As [`Self::simulated`].
+    #[must_use]
+    pub fn simulated_bridged() -> Self {
+        let mut world = Self::bare();
+        let helper = world.path("banger-root");
+        symlink(world.binaries.join("simulated-root"), &helper).expect("linked");
+        let helper = format!("root_helper = \"{}\"\n", helper.display());
+        world.configure(&format!("{SIMULATED_CONFIGURATION}{BRIDGED}{helper}"));
         world.import();
         world.stop_daemon();
         world
@@ -142,8 +162,22 @@ impl World {
         Self::real_on(None)
     }
 
+    /// As [`Self::real`], with guests on a bridge that the root helper beside the daemon makes. Only in
+    /// [`crate::namespaces::own_network`].
+    ///
+    /// # Panics
+    /// As [`Self::real`], and when the helper was not built.
+    #[must_use]
+    pub fn bridged() -> Self {
+        let world = Self::real();
+        let helper = world.binaries.join("banger-root");
+        assert!(helper.exists(), "build first: `cargo xtask build`");
+        world.configure("network = \"bridge\"\n");
+        world
+    }
+
     /// As [`Self::real`], with its state on a file system of so many MiB. Only in
-    /// [`crate::mounts::own`].
+    /// [`crate::namespaces::own_mounts`].
     ///
     /// # Panics
     /// As [`Self::real`], and when nothing may be mounted.
@@ -244,14 +278,18 @@ impl World {
     /// Writes the owner's configuration file. Guests are connected in user mode unless it says
     /// otherwise: the bridge would be the host's own.
     pub fn configure(&self, toml: &str) {
-        let directory = self.path("config").join("banger");
-        fixtures::private_directory(&directory);
         let network = match toml.contains("network =") {
             true => "",
             false => "network = \"user\"\n",
         };
-        let text = format!("{network}{toml}");
-        std::fs::write(directory.join("config.toml"), text).expect("written");
+        self.configure_exactly(&format!("{network}{toml}"));
+    }
+
+    /// Writes the owner's configuration file as it is given.
+    pub fn configure_exactly(&self, toml: &str) {
+        let directory = self.path("config").join("banger");
+        fixtures::private_directory(&directory);
+        std::fs::write(directory.join("config.toml"), toml).expect("written");
     }
 
     /// Tells the simulated QEMU how to behave from now on; see [`crate::simulated_qemu`].

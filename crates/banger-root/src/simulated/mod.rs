@@ -5,6 +5,8 @@
 //! switched. It does not know what rules mean; that is tested on a real kernel (tier T2).
 
 mod kernel;
+#[cfg(feature = "simulated")]
+pub mod program;
 mod tables;
 
 use crate::judge::Place;

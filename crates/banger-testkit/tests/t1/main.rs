@@ -7,6 +7,7 @@
     reason = "tests say what is wrong by a panic"
 )]
 
+mod bridge;
 mod daemon;
 mod hostile;
 mod machine;

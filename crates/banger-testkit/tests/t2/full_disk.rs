@@ -2,7 +2,7 @@
 
 use banger_testkit::checks::{run, start};
 use banger_testkit::run as program;
-use banger_testkit::{Ran, World, eventually, fixtures, mounts};
+use banger_testkit::{Ran, World, eventually, fixtures, namespaces};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ fn says_full(ran: &Ran) {
 
 #[test]
 fn nothing_is_created_on_a_full_or_nearly_full_disk() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         assert!(world.names().is_empty());
         let before = world.kept();
@@ -57,7 +57,7 @@ fn nothing_is_created_on_a_full_or_nearly_full_disk() {
 
 #[test]
 fn a_disk_that_fills_while_disks_are_made_leaves_nothing() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         let ballast = world.small_disk().ballast();
         // The program that makes the disks finds that somebody was quicker.
@@ -89,7 +89,7 @@ fn a_disk_that_fills_while_disks_are_made_leaves_nothing() {
 
 #[test]
 fn what_frees_room_works_on_a_full_disk() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         start(&world, "runs");
         let _ = world
@@ -118,7 +118,7 @@ fn what_frees_room_works_on_a_full_disk() {
 
 #[test]
 fn a_daemon_that_starts_on_a_full_disk_finds_everything() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         start(&world, "runs");
         let _ = world
@@ -146,7 +146,7 @@ fn a_daemon_that_starts_on_a_full_disk_finds_everything() {
 /// A full disk of another kind: bytes are free, and not even a directory can be made.
 #[test]
 fn a_disk_that_takes_no_more_files_is_told_and_can_be_cleared() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         let spare = world.path("vmlinux");
         let spare = spare.to_str().expect("text");
@@ -172,7 +172,7 @@ fn a_disk_that_takes_no_more_files_is_told_and_can_be_cleared() {
 
 #[test]
 fn imports_onto_a_full_disk_publish_nothing() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         // An image needs room twice while it is made.
         let world = World::simulated_on_small_disk(MIB + 128);
         assert!(world.names().is_empty());
@@ -223,7 +223,7 @@ fn reason(world: &World, name: &str, wanted: fn(Option<&str>) -> bool) -> String
 
 #[test]
 fn a_guest_that_waits_for_room_is_told_and_goes_on_when_there_is_some() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         start(&world, "v");
         let paused = world.path("io-error");
@@ -255,7 +255,7 @@ fn a_guest_that_waits_for_room_is_told_and_goes_on_when_there_is_some() {
 
 #[test]
 fn a_guest_that_waits_for_room_can_be_stopped_at_once() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         start(&world, "v");
         world.small_disk().fill(0);
@@ -276,7 +276,7 @@ fn a_guest_that_waits_for_room_can_be_stopped_at_once() {
 
 #[test]
 fn a_guest_that_finds_no_room_while_it_boots_is_given_up() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = world();
         world.scenario("silent");
         let paused = world.path("io-error");

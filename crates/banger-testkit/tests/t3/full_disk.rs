@@ -3,13 +3,13 @@
 use banger_testkit::checks::run;
 use banger_testkit::run as program;
 use banger_testkit::world::LIMIT;
-use banger_testkit::{World, eventually, mounts};
+use banger_testkit::{World, eventually, namespaces};
 
 const MIB: u64 = 1 << 20;
 
 #[test]
 fn a_guest_on_a_full_disk_waits_and_goes_on_with_nothing_lost() {
-    mounts::own(|| {
+    namespaces::own_mounts(|| {
         let world = World::real_on_small_disk(512);
         let sizes = ["--disk-size", "256MiB", "--system-disk-size", "256MiB"];
         let _ = world
