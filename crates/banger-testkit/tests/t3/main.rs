@@ -8,6 +8,7 @@
     reason = "tests say what is wrong by a panic"
 )]
 
+mod bridge;
 mod full_disk;
 mod guest;
 mod machine;
