@@ -34,8 +34,8 @@ pub struct Granted {
 impl Granted {
     /// The operation that it belongs to.
     #[must_use]
-    pub const fn op(&self) -> &OpId {
-        &self.op
+    pub const fn op(&self) -> OpId {
+        self.op
     }
 
     /// What was granted.

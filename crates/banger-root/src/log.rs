@@ -6,8 +6,8 @@ use std::io::Write;
 
 /// Writes a line. What a peer sent is never in it but in the form that its type allows; anything else
 /// is shown without control characters.
-pub(crate) fn line(op: Option<&OpId>, text: impl fmt::Display) {
-    let op = op.map_or_else(|| "-".to_owned(), ToString::to_string);
+pub(crate) fn line(op: Option<OpId>, text: impl fmt::Display) {
+    let op = op.map_or_else(|| "-".to_owned(), |op| op.to_string());
     let text: String = text
         .to_string()
         .chars()

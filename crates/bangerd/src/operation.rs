@@ -12,45 +12,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// An operation's id: `op-` and six characters. It stands in every log line and error of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OpId(String);
+pub use banger_proto::root::OpId;
 
-impl OpId {
-    /// A new id. 36⁶ of them: enough to find one in a log.
-    #[must_use]
-    pub fn new() -> Self {
-        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-        let random: [u8; 6] = host::random().unwrap_or_default();
-        let digit = |byte: u8| {
-            DIGITS
-                .get(usize::from(byte) % 36)
-                .copied()
-                .map_or('0', char::from)
-        };
-        Self(format!(
-            "op-{}",
-            random.into_iter().map(digit).collect::<String>()
-        ))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for OpId {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl std::fmt::Display for OpId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
+/// A new id. Without randomness two operations may have the same one; nothing but a log depends on it.
+#[must_use]
+pub fn new_id() -> OpId {
+    OpId::from_random(host::random().unwrap_or_default())
 }
 
 #[derive(Debug, Default)]
@@ -76,8 +43,7 @@ pub struct Place {
 }
 
 impl Operation {
-    fn new(sandbox: Option<SandboxId>) -> Self {
-        let id = OpId::new();
+    fn new(id: OpId, sandbox: Option<SandboxId>) -> Self {
         let accepted = Event::Accepted {
             op: id.to_string(),
             sandbox: sandbox.map(|id| id.to_string()),
@@ -94,8 +60,8 @@ impl Operation {
     }
 
     /// Its id.
-    pub const fn id(&self) -> &OpId {
-        &self.id
+    pub const fn id(&self) -> OpId {
+        self.id
     }
 
     fn tell(&self, event: Event) {
@@ -163,11 +129,19 @@ impl Operations {
         W: FnOnce(OpId, Progress) -> F + Send + 'static,
         F: Future<Output = Result<serde_json::Value, Fault>> + Send + 'static,
     {
-        let operation = Arc::new(Operation::new(sandbox));
-        let id = operation.id.clone();
-        self.lock().insert(id.clone(), Arc::clone(&operation));
+        self.begin_as(new_id(), sandbox, work)
+    }
+
+    /// As [`Self::begin`], for one that has had its id since before it was known to succeed.
+    pub fn begin_as<F, W>(&self, id: OpId, sandbox: Option<SandboxId>, work: W) -> Arc<Operation>
+    where
+        W: FnOnce(OpId, Progress) -> F + Send + 'static,
+        F: Future<Output = Result<serde_json::Value, Fault>> + Send + 'static,
+    {
+        let operation = Arc::new(Operation::new(id, sandbox));
+        self.lock().insert(id, Arc::clone(&operation));
         let teller = Arc::clone(&operation);
-        let progress = Progress::to(move |told| {
+        let progress = Progress::of(id, move |told| {
             teller.tell(match told {
                 Told::Stage(text) => Event::Stage { text },
                 Told::Amount { done, total } => Event::Amount { done, total },
@@ -202,7 +176,7 @@ impl Running {
         F: Future<Output = Result<serde_json::Value, Fault>>,
     {
         let outcome = work.await;
-        let id = self.operation.id.clone();
+        let id = self.operation.id;
         self.finish(match outcome {
             Ok(result) => {
                 tracing::info!(op = %id, "operation completed");
@@ -231,7 +205,7 @@ impl Drop for Running {
                 banger_proto::fault::FaultCode::Failed,
                 "the operation broke off: an error in banger itself, or the daemon is leaving",
             );
-            let id = self.operation.id.clone();
+            let id = self.operation.id;
             self.finish(Event::Failed {
                 fault: fault.with_op(id),
             });
@@ -291,7 +265,7 @@ mod tests {
         let Some(Event::Failed { fault }) = operation.next(&mut place).await else {
             panic!("not failed")
         };
-        assert_eq!(fault.op.as_deref(), Some(operation.id().as_str()));
+        assert_eq!(fault.op, Some(operation.id().to_string()));
     }
 
     #[tokio::test]
@@ -306,7 +280,7 @@ mod tests {
 
     #[test]
     fn an_id_is_short_and_readable() {
-        let id = OpId::new().to_string();
+        let id = new_id().to_string();
         assert_eq!(id.len(), 9);
         assert!(id.starts_with("op-"));
     }

@@ -3,6 +3,7 @@
 //! A [`Progress`] is handed down to whatever takes time. It never blocks and never fails: a reader
 //! that is slow or gone loses events, the work goes on.
 
+use crate::operation::{self, OpId};
 use std::sync::Arc;
 
 /// One thing that a long operation tells.
@@ -23,14 +24,32 @@ pub enum Told {
     Note(String),
 }
 
-/// Where a long operation tells how far it is. Cheap to clone.
+/// Where a long operation tells how far it is, and whose it is. Cheap to clone.
 #[derive(Clone)]
-pub struct Progress(Arc<dyn Fn(Told) + Send + Sync>);
+pub struct Progress {
+    op: OpId,
+    listener: Arc<dyn Fn(Told) + Send + Sync>,
+}
 
 impl Progress {
-    /// Calls `listener` with everything that is told; it must return at once.
+    /// The progress of an operation: calls `listener` with everything that is told; it must return
+    /// at once.
+    pub fn of(op: OpId, listener: impl Fn(Told) + Send + Sync + 'static) -> Self {
+        Self {
+            op,
+            listener: Arc::new(listener),
+        }
+    }
+
+    /// The same for work that nobody has begun as an operation: it gets an id of its own.
     pub fn to(listener: impl Fn(Told) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
+        Self::of(operation::new_id(), listener)
+    }
+
+    /// The operation's id, for whoever it is handed on to.
+    #[must_use]
+    pub const fn op(&self) -> OpId {
+        self.op
     }
 
     /// Tells nobody.
@@ -41,17 +60,17 @@ impl Progress {
 
     /// A new stage begins.
     pub fn stage(&self, sentence: impl Into<String>) {
-        (self.0)(Told::Stage(sentence.into()));
+        (self.listener)(Told::Stage(sentence.into()));
     }
 
     /// How far the present stage is; callers need not thin out their calls.
     pub fn amount(&self, done: u64, total: u64) {
-        (self.0)(Told::Amount { done, total });
+        (self.listener)(Told::Amount { done, total });
     }
 
     /// Something that the user should know though the operation goes on.
     pub fn note(&self, sentence: impl Into<String>) {
-        (self.0)(Told::Note(sentence.into()));
+        (self.listener)(Told::Note(sentence.into()));
     }
 }
 

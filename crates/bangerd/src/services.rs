@@ -8,6 +8,7 @@ use crate::images::{Image, ImageStore};
 use crate::initramfs;
 use crate::kernels::{Kernel, KernelStore};
 use crate::layout::{Layout, SandboxPaths};
+use crate::operation::new_id;
 use crate::progress::Progress;
 use crate::publish::Endpoints;
 use crate::registry::Registry;
@@ -279,7 +280,7 @@ impl Services {
 
     /// A sandbox is deleted.
     pub fn forget(&self, id: SandboxId) {
-        self.host_network.detach(id);
+        self.host_network.detach(id, new_id());
         self.registry.remove(id);
     }
 }

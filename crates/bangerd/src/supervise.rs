@@ -6,7 +6,7 @@ use crate::disks;
 use crate::host::{self, Room};
 use crate::host_network::Adopted;
 use crate::layout::SandboxPaths;
-use crate::operation::Operations;
+use crate::operation::{OpId, Operations};
 use crate::progress::Progress;
 use crate::record::{OnBridge, Record};
 use crate::registry::Reservation;
@@ -161,10 +161,11 @@ impl Supervisor {
         &self,
         name: Option<&SandboxName>,
         spec: &mut Spec,
+        op: OpId,
     ) -> Result<Reservation, Fault> {
         let subnet = match spec.network.value {
             NetworkMode::User | NetworkMode::None => None,
-            NetworkMode::Bridge => match self.services.host_network.subnet().await {
+            NetworkMode::Bridge => match self.services.host_network.subnet(op).await {
                 Ok(subnet) => Some(subnet),
                 // Nobody has asked for the bridge; the creation says why there is none.
                 Err(_) if network::may_fall_back(spec) => {

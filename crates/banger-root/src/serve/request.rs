@@ -46,11 +46,8 @@ impl Desk {
             Ok(Some(granted)) => self.act(connection, peer, &granted),
             Ok(None) => {}
             Err((op, refusal)) => {
-                log::line(
-                    op.as_ref(),
-                    format_args!("refused user {}: {refusal}", peer.uid),
-                );
-                self.reply(connection, op.as_ref(), Outcome::Refused(refusal));
+                log::line(op, format_args!("refused user {}: {refusal}", peer.uid));
+                self.reply(connection, op, Outcome::Refused(refusal));
             }
         }
     }
@@ -80,7 +77,7 @@ impl Desk {
             }
         };
         let request = judge::read(&packet).map_err(early)?;
-        let op = request.op.clone();
+        let op = request.op;
         judge::judge(request, peer, &self.place)
             .map(Some)
             .map_err(|refusal| (Some(op), refusal))
@@ -132,10 +129,10 @@ impl Desk {
         }
     }
 
-    fn reply(&self, connection: &Connection, op: Option<&OpId>, outcome: Outcome) {
+    fn reply(&self, connection: &Connection, op: Option<OpId>, outcome: Outcome) {
         let reply = |outcome| Reply {
             version: self.place.version.clone(),
-            op: op.cloned(),
+            op,
             outcome,
         };
         let packet = reply(outcome)

@@ -69,7 +69,7 @@ pub(super) fn value<T: Serialize>(result: &T) -> Result<serde_json::Value, Fault
 /// Follows an operation, one event per line, until its last. `hold` is dropped when the reader leaves
 /// or the last event was sent.
 pub(super) fn follow<H: Send + 'static>(operation: Arc<Operation>, hold: H) -> Response {
-    let id = operation.id().clone();
+    let id = operation.id();
     let begin = (operation, Place::default(), hold);
     let lines = stream::unfold(begin, |(operation, mut place, hold)| async move {
         let event = operation.next(&mut place).await?;
@@ -81,7 +81,7 @@ pub(super) fn follow<H: Send + 'static>(operation: Arc<Operation>, hold: H) -> R
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(OP_HEADER, id);
     }
     response

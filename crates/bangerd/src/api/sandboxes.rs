@@ -3,6 +3,7 @@
 use super::reply::{Answer, Json, Refused, follow, value};
 use super::{Api, view};
 use crate::guest::stream::CallError;
+use crate::operation::new_id;
 use crate::progress::Progress;
 use crate::record::Record;
 use crate::sandbox::Sandbox as Inner;
@@ -56,15 +57,15 @@ pub(super) async fn create(
     Json(request): Json<CreateRequest>,
 ) -> Result<Response, Refused> {
     let mut spec = api.supervisor.spec(&request)?;
-    let reservation = api
-        .supervisor
-        .reserve(request.name.as_ref(), &mut spec)
-        .await?;
+    let op = new_id();
+    let reservation = api.supervisor.reserve(request.name.as_ref(), &mut spec, op);
+    let reservation = reservation.await.map_err(|fault| fault.with_op(op))?;
     let follower = CancellationToken::new();
     let cancelled = follower.clone();
     let supervisor = api.supervisor.clone();
     let operations = &api.supervisor.operations;
-    let operation = operations.begin(Some(reservation.id), move |op, progress| async move {
+    let sandbox = Some(reservation.id);
+    let operation = operations.begin_as(op, sandbox, move |op, progress| async move {
         tracing::info!(%op, sandbox = %reservation.name, "creating");
         tokio::select! {
             created = supervisor.create(reservation, spec, request.start, &progress) => {

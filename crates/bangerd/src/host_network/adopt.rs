@@ -46,7 +46,7 @@ impl HostNetwork {
             return;
         }
         // Preparing sweeps what no living guest owns.
-        match self.prepare().await {
+        match self.prepare(crate::operation::new_id()).await {
             Ok(_) if any => {}
             Ok(_) => self.leave().await,
             Err(fault) => tracing::error!("the host's network cannot be looked after: {fault}"),

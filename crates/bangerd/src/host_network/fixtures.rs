@@ -2,7 +2,7 @@
 
 use super::host::{Host, HostError};
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::root::{Answer, Survey, Verb};
+use banger_proto::root::{Answer, OpId, Survey, Verb};
 use futures_util::future::{BoxFuture, FutureExt};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct NotingHost {
-    asked: Mutex<Vec<Verb>>,
+    asked: Mutex<Vec<(OpId, Verb)>>,
     pub(super) survey: Mutex<Survey>,
     fails: Mutex<BTreeSet<&'static str>>,
     /// One answer for each permit.
@@ -51,7 +51,14 @@ impl NotingHost {
     }
 
     pub(super) fn asked(&self) -> Vec<Verb> {
-        self.asked.lock().unwrap().clone()
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|(_, verb)| verb.clone()).collect()
+    }
+
+    /// For which operation each verb was asked.
+    pub(super) fn operations(&self) -> Vec<(OpId, &'static str)> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|(op, verb)| (*op, verb.name())).collect()
     }
 
     fn answer(&self, verb: &Verb) -> Result<Answer, HostError> {
@@ -68,8 +75,8 @@ impl NotingHost {
 }
 
 impl Host for NotingHost {
-    fn ask(&self, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>> {
-        self.asked.lock().unwrap().push(verb.clone());
+    fn ask(&self, op: OpId, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>> {
+        self.asked.lock().unwrap().push((op, verb.clone()));
         async move {
             let permit = self.permits.acquire().await;
             permit.expect("never closed").forget();

@@ -5,7 +5,7 @@ use super::root_client::RootClient;
 use crate::layout::Layout;
 use banger_model::host_names::{BridgeName, Installation};
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::root::{Answer, Verb};
+use banger_proto::root::{Answer, OpId, Verb};
 use futures_util::future::{BoxFuture, FutureExt};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -121,11 +121,12 @@ impl Helper {
         &self,
         bridge: &BridgeName,
         installation: Installation,
+        op: OpId,
     ) -> Result<Arc<dyn Host>, Fault> {
         match self {
             Self::There(host) => Ok(Arc::clone(host)),
             Self::Own(own) => {
-                own.start(bridge, installation).await?;
+                own.start(bridge, installation, op).await?;
                 Ok(Arc::new(StartedAgain {
                     client: RootClient::new(&own.socket),
                     own: Arc::clone(own),
@@ -148,15 +149,15 @@ struct StartedAgain {
 }
 
 impl Host for StartedAgain {
-    fn ask(&self, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>> {
+    fn ask(&self, op: OpId, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>> {
         async move {
-            match self.client.ask(verb.clone()).await {
+            match self.client.ask(op, verb.clone()).await {
                 Err(HostError::Unreachable(error)) => {
                     tracing::warn!("the root helper is started again, for it is gone: {error}");
-                    let started = self.own.start(&self.bridge, self.installation).await;
+                    let started = self.own.start(&self.bridge, self.installation, op).await;
                     started.map_err(HostError::Failed)?;
                     // How far the other came is not known, and does not matter: verbs are idempotent.
-                    self.client.ask(verb).await
+                    self.client.ask(op, verb).await
                 }
                 answered => answered,
             }
@@ -167,7 +168,12 @@ impl Host for StartedAgain {
 
 impl OwnHelper {
     /// Starts it, if it does not run; returns when it answers.
-    async fn start(&self, bridge: &BridgeName, installation: Installation) -> Result<(), Fault> {
+    async fn start(
+        &self,
+        bridge: &BridgeName,
+        installation: Installation,
+        op: OpId,
+    ) -> Result<(), Fault> {
         let cannot = |error: &dyn std::fmt::Display| {
             let program = self.program.display();
             Fault::new(
@@ -178,7 +184,7 @@ impl OwnHelper {
         };
         let mut running = self.running.lock().await;
         if let Some(there) = running.as_mut() {
-            let answered = self.until_it_answers(there).await;
+            let answered = self.until_it_answers(there, op).await;
             // One that is about to end when it is looked at has ended as well.
             if answered.is_ok() || matches!(there.child.try_wait(), Ok(None)) {
                 return answered.map_err(|why| cannot(&why));
@@ -187,7 +193,7 @@ impl OwnHelper {
         // Held by nobody: its helper has ended, here or with the daemon that started it.
         let _not_there = std::fs::remove_file(&self.socket);
         let started = self.spawn(bridge, installation).map_err(|e| cannot(&e))?;
-        let answered = self.until_it_answers(running.insert(started)).await;
+        let answered = self.until_it_answers(running.insert(started), op).await;
         answered.map_err(|why| cannot(&why))
     }
 
@@ -217,11 +223,11 @@ impl OwnHelper {
         })
     }
 
-    async fn until_it_answers(&self, running: &mut Running) -> Result<(), String> {
+    async fn until_it_answers(&self, running: &mut Running, op: OpId) -> Result<(), String> {
         let client = RootClient::new(&self.socket);
         let answers = async {
             loop {
-                match client.ask(Verb::Ping {}).await {
+                match client.ask(op, Verb::Ping {}).await {
                     Ok(Answer::Pong {}) => return Ok(()),
                     Err(HostError::Unreachable(_)) => {
                         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,15 +1,16 @@
 //! What the daemon asks of the host: one question, and why it may have no answer.
 
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::root::{Answer, Refusal, Survey, Verb};
+use banger_proto::root::{Answer, OpId, Refusal, Survey, Verb};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 /// Whoever does with root what the daemon may not. The real one is the root helper; tests have a
 /// simulated host that judges with the helper's own judge.
 pub trait Host: Send + Sync + std::fmt::Debug {
-    /// Asks, and waits for the answer. Dropping the future ends the waiting, not what was begun.
-    fn ask(&self, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>>;
+    /// Asks for an operation, and waits for the answer. Dropping the future ends the waiting, not
+    /// what was begun.
+    fn ask(&self, op: OpId, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>>;
 }
 
 /// Why there is no answer.
@@ -57,8 +58,8 @@ impl From<HostError> for Fault {
 ///
 /// # Errors
 /// As [`Host::ask`].
-pub(super) async fn survey(host: &dyn Host) -> Result<Survey, HostError> {
-    match host.ask(Verb::Survey {}).await? {
+pub(super) async fn survey(host: &dyn Host, op: OpId) -> Result<Survey, HostError> {
+    match host.ask(op, Verb::Survey {}).await? {
         Answer::Survey(survey) => Ok(*survey),
         other => Err(nonsense(&other)),
     }
@@ -68,8 +69,8 @@ pub(super) async fn survey(host: &dyn Host) -> Result<Survey, HostError> {
 ///
 /// # Errors
 /// As [`Host::ask`].
-pub(super) async fn change(host: &dyn Host, verb: Verb) -> Result<(), HostError> {
-    match host.ask(verb).await? {
+pub(super) async fn change(host: &dyn Host, op: OpId, verb: Verb) -> Result<(), HostError> {
+    match host.ask(op, verb).await? {
         Answer::Changes(_) => Ok(()),
         other => Err(nonsense(&other)),
     }

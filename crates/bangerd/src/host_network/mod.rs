@@ -31,6 +31,7 @@ pub use helper_process::Helper;
 pub use place::{Attachment, Wish};
 
 use crate::config::BridgeConfig;
+use crate::operation::{OpId, new_id};
 use crate::store::Store;
 use banger_model::SandboxId;
 use banger_model::subnet::Subnet;
@@ -112,8 +113,8 @@ impl HostNetwork {
     ///
     /// # Errors
     /// When the helper is not there, or the host has no room for the bridge.
-    pub async fn subnet(&self) -> Result<Subnet, Fault> {
-        Ok(self.prepare().await?.subnet())
+    pub async fn subnet(&self, op: OpId) -> Result<Subnet, Fault> {
+        Ok(self.prepare(op).await?.subnet())
     }
 
     fn current(&self) -> Option<Arc<Ready>> {
@@ -126,14 +127,14 @@ impl HostNetwork {
     }
 
     /// The bridge as it is ready, made first if it is not; one that vanished is made again.
-    async fn prepare(&self) -> Result<Arc<Ready>, Fault> {
-        let prepared = self.try_prepare().await;
+    async fn prepare(&self, op: OpId) -> Result<Arc<Ready>, Fault> {
+        let prepared = self.try_prepare(op).await;
         let trouble = prepared.as_ref().err().cloned();
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         prepared
     }
 
-    async fn try_prepare(&self) -> Result<Arc<Ready>, Fault> {
+    async fn try_prepare(&self, op: OpId) -> Result<Arc<Ready>, Fault> {
         if let Some(ready) = self.current().filter(|ready| ready.bridge_is_there()) {
             return Ok(ready);
         }
@@ -141,7 +142,7 @@ impl HostNetwork {
         match self.current() {
             Some(ready) if ready.bridge_is_there() => Ok(ready),
             Some(ready) => {
-                ready.make_again().await?;
+                ready.make_again(op).await?;
                 Ok(ready)
             }
             None => {
@@ -150,7 +151,8 @@ impl HostNetwork {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone();
-                let ready = Ready::make(&self.config, &self.store, &self.helper, adopted).await?;
+                let ready =
+                    Ready::make(&self.config, &self.store, &self.helper, adopted, op).await?;
                 let ready = Arc::new(ready);
                 self.put(Some(Arc::clone(&ready)));
                 Ok(ready)
@@ -163,9 +165,9 @@ impl HostNetwork {
     ///
     /// # Errors
     /// When there is no place, or nobody who could make one.
-    pub async fn attach(&self, id: SandboxId, wish: Wish) -> Result<Attachment, Fault> {
-        let ready = self.prepare().await?;
-        ready.attach(id, wish).await
+    pub async fn attach(&self, id: SandboxId, wish: Wish, op: OpId) -> Result<Attachment, Fault> {
+        let ready = self.prepare(op).await?;
+        ready.attach(id, wish, op).await
     }
 
     /// Waits until what [`Self::attach`] or [`Self::change`] began holds.
@@ -183,22 +185,22 @@ impl HostNetwork {
     ///
     /// # Errors
     /// When the host does not take the rules.
-    pub async fn change(&self, id: SandboxId, wish: Wish) -> Result<(), Fault> {
+    pub async fn change(&self, id: SandboxId, wish: Wish, op: OpId) -> Result<(), Fault> {
         match self.current() {
-            Some(ready) => ready.change(id, wish).await,
+            Some(ready) => ready.change(id, wish, op).await,
             None => Ok(()),
         }
     }
 
     /// Takes a guest's place away; one that has none is fine. Returns at once: the kernel's objects go
     /// in the background.
-    pub fn detach(&self, id: SandboxId) {
+    pub fn detach(&self, id: SandboxId, op: OpId) {
         self.adopted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
         if let Some(ready) = self.current() {
-            ready.detach(id);
+            ready.detach(id, op);
         }
     }
 
@@ -211,7 +213,7 @@ impl HostNetwork {
     /// Removes everything from the host, if no guest needs it: the daemon leaves.
     pub async fn leave(&self) {
         if let Some(ready) = self.current() {
-            ready.leave().await;
+            ready.leave(new_id()).await;
             self.put(None);
         }
     }
@@ -223,8 +225,13 @@ fn cannot(what: &str, error: impl std::fmt::Display) -> Fault {
 }
 
 /// Asks for one change, as a fault.
-async fn ask(host: &dyn Host, what: &str, verb: banger_proto::root::Verb) -> Result<(), Fault> {
-    host::change(host, verb).await.map_err(|error| {
+async fn ask(
+    host: &dyn Host,
+    op: OpId,
+    what: &str,
+    verb: banger_proto::root::Verb,
+) -> Result<(), Fault> {
+    host::change(host, op, verb).await.map_err(|error| {
         let fault = Fault::from(error);
         let remedy = fault.remedy.clone();
         let outer = Fault::new(fault.code, format!("cannot {what}: {fault}"));

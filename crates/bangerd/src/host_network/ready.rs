@@ -10,6 +10,7 @@ use super::rules::{Frame, Rules};
 use super::tap_pool::TapPool;
 use super::{ask, cannot, names, resolvers};
 use crate::config::BridgeConfig;
+use crate::operation::{OpId, new_id};
 use crate::store::Store;
 use banger_model::SandboxId;
 use banger_model::host_names::{Mac, TapSlot};
@@ -47,6 +48,7 @@ impl ResolverRouting for Resolved {
         };
         ask(
             &*self.0,
+            new_id(),
             "tell the host's resolver",
             Verb::SetResolver { dns_port },
         )
@@ -56,6 +58,7 @@ impl ResolverRouting for Resolved {
     async fn revert(&self) -> Result<(), Fault> {
         ask(
             &*self.0,
+            new_id(),
             "take back from the host's resolver",
             Verb::ClearResolver {},
         )
@@ -71,15 +74,17 @@ impl Ready {
         store: &Store,
         helper: &Helper,
         adopted: BTreeMap<SandboxId, Adopted>,
+        op: OpId,
     ) -> Result<Self, Fault> {
         let installation = installation(store).await?;
-        let host = helper.host(&config.name, installation).await?;
-        let found = survey(&*host).await?;
+        let host = helper.host(&config.name, installation, op).await?;
+        let found = survey(&*host, op).await?;
         refuse_foreign(&found, &config.name)?;
         let subnet = subnet(config, store, &found, installation).await?;
         let mtu = mtu_of(&found);
         ask(
             &*host,
+            op,
             "make the bridge",
             Verb::EnsureBridge { subnet, mtu },
         )
@@ -93,7 +98,7 @@ impl Ready {
             bridge: true,
             policy: !adopted.is_empty(),
         };
-        ask(&*host, "sweep the host's network", sweep).await?;
+        ask(&*host, op, "sweep the host's network", sweep).await?;
         let frame = Frame {
             installation,
             bridge: config.name.clone(),
@@ -114,16 +119,16 @@ impl Ready {
             frame,
             mtu,
         };
-        ready.serve_names(config.dns_address).await;
+        ready.serve_names(config.dns_address, op).await;
         for (id, adopted) in adopted {
-            ready.rules.set(id, adopted.place());
+            ready.rules.set(id, adopted.place(), op);
         }
         ready.tell_names();
         Ok(ready)
     }
 
     /// Serves names where it can; guests run without, too.
-    async fn serve_names(&self, address: SocketAddr) {
+    async fn serve_names(&self, address: SocketAddr, op: OpId) {
         let served = match self.names.start(address) {
             Ok(served) => served,
             Err(error) => {
@@ -145,7 +150,8 @@ impl Ready {
                 tracing::warn!("guests cannot ask for names at {address}: {error}");
             }
         }
-        self.rules.serve_names_at(NonZeroU16::new(served.port()));
+        self.rules
+            .serve_names_at(NonZeroU16::new(served.port()), op);
         let names = Arc::clone(&self.names);
         tokio::spawn(async move { names.ensure_routing().await });
     }
@@ -173,18 +179,23 @@ impl Ready {
     }
 
     /// The bridge vanished under us: it is made again, and what hung on it.
-    pub(super) async fn make_again(&self) -> Result<(), Fault> {
+    pub(super) async fn make_again(&self, op: OpId) -> Result<(), Fault> {
         let verb = Verb::EnsureBridge {
             subnet: self.frame.subnet,
             mtu: self.mtu,
         };
-        ask(&*self.host, "make the bridge again", verb).await?;
-        self.rules.again();
+        ask(&*self.host, op, "make the bridge again", verb).await?;
+        self.rules.again(op);
         self.names.ensure_routing().await;
         Ok(())
     }
 
-    pub(super) async fn attach(&self, id: SandboxId, wish: Wish) -> Result<Attachment, Fault> {
+    pub(super) async fn attach(
+        &self,
+        id: SandboxId,
+        wish: Wish,
+        op: OpId,
+    ) -> Result<Attachment, Fault> {
         let part = wish.host_part;
         if !self.frame.subnet.has_room_for(part) {
             let message = format!(
@@ -195,10 +206,10 @@ impl Ready {
         }
         let slot = self
             .pool
-            .take()
+            .take(op)
             .await
             .map_err(|error| cannot("make a TAP", error))?;
-        self.rules.set(id, wish.place(slot));
+        self.rules.set(id, wish.place(slot), op);
         self.tell_names();
         Ok(self.describe(id, slot, part))
     }
@@ -232,23 +243,23 @@ impl Ready {
         taken.map_err(|error| cannot("bring the rules of the network to the host", error))
     }
 
-    pub(super) async fn change(&self, id: SandboxId, wish: Wish) -> Result<(), Fault> {
+    pub(super) async fn change(&self, id: SandboxId, wish: Wish, op: OpId) -> Result<(), Fault> {
         let Some(place) = self.rules.place(id) else {
             return Ok(());
         };
-        let change = self.rules.set(id, wish.place(place.slot));
+        let change = self.rules.set(id, wish.place(place.slot), op);
         self.tell_names();
         let taken = self.rules.until_taken(change).await;
         taken.map_err(|error| cannot("bring the rules of the network to the host", error))
     }
 
-    pub(super) fn detach(&self, id: SandboxId) {
+    pub(super) fn detach(&self, id: SandboxId, op: OpId) {
         let Some(place) = self.rules.place(id) else {
             return;
         };
-        self.rules.remove(id);
+        self.rules.remove(id, op);
         self.tell_names();
-        self.pool.give_back(place.slot);
+        self.pool.give_back(place.slot, op);
     }
 
     pub(super) fn attachment(&self, id: SandboxId) -> Option<Attachment> {
@@ -257,7 +268,7 @@ impl Ready {
     }
 
     /// Removes everything from the host, unless a guest is there.
-    pub(super) async fn leave(&self) {
+    pub(super) async fn leave(&self, op: OpId) {
         if !self.rules.places().is_empty() {
             return;
         }
@@ -271,7 +282,7 @@ impl Ready {
             bridge: false,
             policy: false,
         };
-        if let Err(fault) = ask(&*self.host, "remove the bridge", sweep).await {
+        if let Err(fault) = ask(&*self.host, op, "remove the bridge", sweep).await {
             tracing::warn!("{fault}");
         }
     }

@@ -35,10 +35,8 @@ impl RootClient {
         }
     }
 
-    async fn exchange(&self, verb: Verb) -> Result<Answer, HostError> {
+    async fn exchange(&self, op: OpId, verb: Verb) -> Result<Answer, HostError> {
         let name = verb.name();
-        // Without randomness two requests may have the same id; nothing but a log depends on it.
-        let op = OpId::from_random(crate::host::random().unwrap_or_default());
         tracing::debug!(%op, "asking the root helper: {name}");
         let request = Request {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -73,9 +71,9 @@ impl RootClient {
 }
 
 impl Host for RootClient {
-    fn ask(&self, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>> {
+    fn ask(&self, op: OpId, verb: Verb) -> BoxFuture<'_, Result<Answer, HostError>> {
         async move {
-            match tokio::time::timeout(LIMIT, self.exchange(verb)).await {
+            match tokio::time::timeout(LIMIT, self.exchange(op, verb)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(HostError::TimedOut(LIMIT)),
             }

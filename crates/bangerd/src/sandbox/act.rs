@@ -140,7 +140,8 @@ impl Work {
             Step::Remove(HostObject::Vmm) => self.end_vmm(vmm).await,
             Step::Make(object) => self.make(object).await,
             Step::Remove(HostObject::Network) => {
-                self.services.host_network.detach(self.record().id);
+                let op = self.progress.op();
+                self.services.host_network.detach(self.record().id, op);
                 Ok(())
             }
             Step::Remove(object) => remove(&self.paths, object),
@@ -176,7 +177,9 @@ impl Work {
             return Ok(());
         };
         let wish = Wish::of(record.id, &record.name, &record.spec, place.host_part);
-        let attachment = self.services.host_network.attach(record.id, wish).await?;
+        let op = self.progress.op();
+        let attaching = self.services.host_network.attach(record.id, wish, op);
+        let attachment = attaching.await?;
         self.put(|record| {
             if let Some(place) = &mut record.network {
                 place.slot = Some(attachment.slot);

@@ -192,7 +192,11 @@ async fn set_nat(work: &Work, nat: Option<bool>) -> Result<(), Fault> {
     };
     let record = work.record();
     let wish = Wish::of(record.id, &record.name, &record.spec, place.host_part);
-    let changed = work.services.host_network.change(record.id, wish).await;
+    let changed = work
+        .services
+        .host_network
+        .change(record.id, wish, work.progress.op())
+        .await;
     if changed.is_err() {
         // What the host did not take is not so.
         work.put(|record| record.spec.nat = before.spec.nat).await?;

@@ -15,7 +15,8 @@ fn own(directory: &Path, script: &str) -> OwnHelper {
 
 async fn started(own: &OwnHelper) -> Result<(), Fault> {
     let installation = Installation::from_random([1; 8]);
-    own.start(&BridgeName::default(), installation).await
+    let op = crate::operation::new_id();
+    own.start(&BridgeName::default(), installation, op).await
 }
 
 #[tokio::test]

@@ -27,6 +27,10 @@ fn helper(
     (RootClient::new(&path), serving)
 }
 
+fn op() -> OpId {
+    "op-abc123".parse().unwrap()
+}
+
 fn reply(outcome: Outcome) -> Vec<u8> {
     let reply = Reply {
         version: "1".into(),
@@ -41,11 +45,14 @@ async fn it_asks_in_one_packet_and_gives_what_is_answered() {
     let directory = tempfile::tempdir().unwrap();
     let (client, serving) = helper(directory.path(), |request| {
         let request = Request::decode(request).unwrap();
-        assert_eq!(request.verb, Verb::Ping {});
+        assert_eq!((request.op, request.verb), (op(), Verb::Ping {}));
         assert_eq!(request.version, env!("CARGO_PKG_VERSION"));
         Some(reply(Outcome::Done(Answer::Pong {})))
     });
-    assert_eq!(client.ask(Verb::Ping {}).await.unwrap(), Answer::Pong {});
+    assert_eq!(
+        client.ask(op(), Verb::Ping {}).await.unwrap(),
+        Answer::Pong {}
+    );
     serving.join().unwrap();
 }
 
@@ -59,7 +66,7 @@ async fn refusals_and_failures_keep_their_kind_and_remedy() {
     let (client, serving) = helper(directory.path(), move |_| {
         Some(reply(Outcome::Refused(refusal())))
     });
-    let error = client.ask(Verb::Ping {}).await.unwrap_err();
+    let error = client.ask(op(), Verb::Ping {}).await.unwrap_err();
     assert_eq!(Fault::from(error).code, FaultCode::Version);
     serving.join().unwrap();
 
@@ -68,7 +75,7 @@ async fn refusals_and_failures_keep_their_kind_and_remedy() {
     let (client, serving) = helper(directory.path(), move |_| {
         Some(reply(Outcome::Failed(fault())))
     });
-    let told = Fault::from(client.ask(Verb::Ping {}).await.unwrap_err());
+    let told = Fault::from(client.ask(op(), Verb::Ping {}).await.unwrap_err());
     assert_eq!(told.code, FaultCode::Conflict);
     assert_eq!(told.remedy.as_deref(), Some("make some"));
     serving.join().unwrap();
@@ -84,7 +91,7 @@ async fn garbage_too_much_of_it_and_nothing_are_told_apart() {
     for (answer, why) in answers {
         let directory = tempfile::tempdir().unwrap();
         let (client, serving) = helper(directory.path(), move |_| answer);
-        let error = client.ask(Verb::Ping {}).await.unwrap_err();
+        let error = client.ask(op(), Verb::Ping {}).await.unwrap_err();
         assert!(
             error.to_string().contains(why) || source(&error).contains(why),
             "{error:?}"
@@ -103,7 +110,7 @@ fn source(error: &HostError) -> String {
 async fn a_helper_that_is_not_there_is_unavailable() {
     let directory = tempfile::tempdir().unwrap();
     let client = RootClient::new(&directory.path().join("nobody.sock"));
-    let fault = Fault::from(client.ask(Verb::Ping {}).await.unwrap_err());
+    let fault = Fault::from(client.ask(op(), Verb::Ping {}).await.unwrap_err());
     assert_eq!(fault.code, FaultCode::Unavailable);
 }
 
@@ -126,7 +133,7 @@ async fn who_stops_waiting_hangs_up() {
         assert_eq!(count, 0);
     });
     let client = RootClient::new(&path);
-    let waiting = tokio::spawn(async move { client.ask(Verb::Ping {}).await.map(drop) });
+    let waiting = tokio::spawn(async move { client.ask(op(), Verb::Ping {}).await.map(drop) });
     tokio::task::spawn_blocking(move || waits.recv().unwrap())
         .await
         .unwrap();

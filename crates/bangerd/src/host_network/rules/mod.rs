@@ -2,6 +2,7 @@
 //! task brings the newest state to the host, however many changes came meanwhile.
 
 use super::host::{Host, HostError, change};
+use crate::operation::{OpId, new_id};
 use banger_model::host_names::{BridgeName, Installation, TapSlot};
 use banger_model::policy::membership::{Membership, numbered};
 use banger_model::policy::{Guest, Policy};
@@ -44,6 +45,8 @@ pub(super) struct Frame {
 #[derive(Debug, Clone, Default)]
 struct Wanted {
     change: u64,
+    /// Whose the newest change is; it brings the others along.
+    op: Option<OpId>,
     dns_port: Option<NonZeroU16>,
     places: BTreeMap<SandboxId, Place>,
 }
@@ -74,33 +77,34 @@ impl Rules {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Wanted)) -> u64 {
+    fn change(&self, op: OpId, change: impl FnOnce(&mut Wanted)) -> u64 {
         self.wanted.send_modify(|wanted| {
             change(wanted);
+            wanted.op = Some(op);
             wanted.change += 1;
         });
         self.wanted.borrow().change
     }
 
     /// A guest has a place, or what it may has changed. Returns the change's number.
-    pub(super) fn set(&self, id: SandboxId, place: Place) -> u64 {
-        self.change(|wanted| {
+    pub(super) fn set(&self, id: SandboxId, place: Place, op: OpId) -> u64 {
+        self.change(op, |wanted| {
             wanted.places.insert(id, place);
         })
     }
 
     /// A guest is gone.
-    pub(super) fn remove(&self, id: SandboxId) {
+    pub(super) fn remove(&self, id: SandboxId, op: OpId) {
         if self.wanted.borrow().places.contains_key(&id) {
-            self.change(|wanted| {
+            self.change(op, |wanted| {
                 wanted.places.remove(&id);
             });
         }
     }
 
     /// Names are served at this port of the bridge's addresses.
-    pub(super) fn serve_names_at(&self, port: Option<NonZeroU16>) -> u64 {
-        self.change(|wanted| wanted.dns_port = port)
+    pub(super) fn serve_names_at(&self, port: Option<NonZeroU16>, op: OpId) -> u64 {
+        self.change(op, |wanted| wanted.dns_port = port)
     }
 
     /// The place of a guest.
@@ -114,8 +118,8 @@ impl Rules {
     }
 
     /// Has them brought to the host once more, as they are.
-    pub(super) fn again(&self) -> u64 {
-        self.change(|_| ())
+    pub(super) fn again(&self, op: OpId) -> u64 {
+        self.change(op, |_| ())
     }
 
     /// The number of the newest change.
@@ -151,7 +155,8 @@ async fn bring(
     while changes.changed().await.is_ok() {
         loop {
             let wanted = changes.borrow_and_update().clone();
-            match bring_once(&*host, &frame, &wanted).await {
+            let op = wanted.op.unwrap_or_else(new_id);
+            match bring_once(&*host, op, &frame, &wanted).await {
                 Ok(()) => {
                     told.send_replace(Taken {
                         change: wanted.change,
@@ -160,7 +165,7 @@ async fn bring(
                     break;
                 }
                 Err(trouble) => {
-                    tracing::warn!("the host has not taken the rules: {trouble}");
+                    tracing::warn!(%op, "the host has not taken the rules: {trouble}");
                     told.send_modify(|taken| taken.trouble = Some(trouble));
                     tokio::select! {
                         () = tokio::time::sleep(AGAIN) => {}
@@ -172,9 +177,14 @@ async fn bring(
     }
 }
 
-async fn bring_once(host: &dyn Host, frame: &Frame, wanted: &Wanted) -> Result<(), String> {
+async fn bring_once(
+    host: &dyn Host,
+    op: OpId,
+    frame: &Frame,
+    wanted: &Wanted,
+) -> Result<(), String> {
     let policy = policy(frame, wanted)?;
-    change(host, Verb::SetPolicy { policy })
+    change(host, op, Verb::SetPolicy { policy })
         .await
         .map_err(|error: HostError| error.to_string())
 }

@@ -40,11 +40,11 @@ fn policies(host: &NotingHost) -> Vec<Policy> {
 async fn many_changes_become_few_and_the_newest_wins() {
     let host = NotingHost::holding();
     let rules = Rules::new(host.clone(), frame());
-    rules.set(id(1), place(1, &[]));
+    rules.set(id(1), place(1, &[]), new_id());
     until("the first is on its way", || policies(&host).len() == 1).await;
     let mut last = 0;
     for number in 2..=100 {
-        last = rules.set(id(number), place(number, &[]));
+        last = rules.set(id(number), place(number, &[]), new_id());
     }
     host.let_answer(2);
     assert_eq!(rules.until_taken(last).await, Ok(()));
@@ -56,8 +56,8 @@ async fn many_changes_become_few_and_the_newest_wins() {
 async fn what_a_guest_may_is_what_its_newest_place_says() {
     let host = NotingHost::new();
     let rules = Rules::new(host.clone(), frame());
-    rules.set(id(1), place(1, &[2]));
-    let two = rules.set(id(2), place(2, &[]));
+    rules.set(id(1), place(1, &[2]), new_id());
+    let two = rules.set(id(2), place(2, &[]), new_id());
     rules.until_taken(two).await.unwrap();
     let linked = policies(&host).pop().unwrap();
     assert!(
@@ -70,12 +70,12 @@ async fn what_a_guest_may_is_what_its_newest_place_says() {
         nat: true,
         ..place(1, &[])
     };
-    let three = rules.set(id(1), open);
+    let three = rules.set(id(1), open, new_id());
     rules.until_taken(three).await.unwrap();
     let changed = policies(&host).pop().unwrap();
     assert!(changed.wants_nat() && changed.guests().iter().all(|g| g.networks.is_empty()));
-    rules.remove(id(1));
-    rules.remove(id(9));
+    rules.remove(id(1), new_id());
+    rules.remove(id(9), new_id());
     let newest = rules.newest();
     assert_eq!(newest, 4, "who was not there is no change");
     rules.until_taken(newest).await.unwrap();
@@ -87,7 +87,7 @@ async fn rules_that_the_host_did_not_take_are_told_and_brought_again() {
     let host = NotingHost::new();
     host.fail("set_policy", true);
     let rules = Rules::new(host.clone(), frame());
-    let change = rules.set(id(1), place(1, &[]));
+    let change = rules.set(id(1), place(1, &[]), new_id());
     let trouble = rules.until_taken(change).await.unwrap_err();
     assert!(trouble.contains("it was told to fail"), "{trouble}");
     host.fail("set_policy", false);
@@ -100,12 +100,28 @@ async fn rules_that_the_host_did_not_take_are_told_and_brought_again() {
 async fn two_guests_at_one_tap_are_refused_before_the_host_is_asked() {
     let host = NotingHost::new();
     let rules = Rules::new(host.clone(), frame());
-    rules.set(id(1), place(1, &[]));
-    let change = rules.set(id(2), place(1, &[]));
+    rules.set(id(1), place(1, &[]), new_id());
+    let change = rules.set(id(2), place(1, &[]), new_id());
     assert!(rules.until_taken(change).await.is_err());
     assert!(
         policies(&host)
             .iter()
             .all(|policy| policy.guests().len() < 2)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_are_brought_for_the_operation_that_changed_them_last() {
+    let host = NotingHost::holding();
+    let rules = Rules::new(host.clone(), frame());
+    let [first, second, third] =
+        ["op-000001", "op-000002", "op-000003"].map(|op| op.parse().unwrap());
+    rules.set(id(1), place(1, &[]), first);
+    until("the first is on its way", || policies(&host).len() == 1).await;
+    rules.set(id(2), place(2, &[]), second);
+    let last = rules.set(id(3), place(3, &[]), third);
+    host.let_answer(2);
+    rules.until_taken(last).await.unwrap();
+    let operations = [(first, "set_policy"), (third, "set_policy")];
+    assert_eq!(host.operations(), operations);
 }

@@ -4,10 +4,11 @@
 mod slots;
 
 use super::host::{Host, HostError, change};
+use crate::operation::{OpId, new_id};
 use banger_model::host_names::TapSlot;
 use banger_proto::root::{BATCH_MAX, Verb};
 use slots::{Slots, Taken};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -31,8 +32,8 @@ struct Inner {
     host: Arc<dyn Host>,
     size: usize,
     slots: Mutex<Slots>,
-    /// To be deleted, in the order of their coming.
-    doomed: Mutex<BTreeSet<TapSlot>>,
+    /// To be deleted, and by which operation each was given back.
+    doomed: Mutex<BTreeMap<TapSlot, OpId>>,
     work: Notify,
     /// Held while a batch is at work; whether there are to be no more.
     closed: tokio::sync::Mutex<bool>,
@@ -74,14 +75,14 @@ impl TapPool {
     ///
     /// # Errors
     /// When there is none and none can be made.
-    pub(super) async fn take(&self) -> Result<TapSlot, NoTap> {
+    pub(super) async fn take(&self, op: OpId) -> Result<TapSlot, NoTap> {
         let taken = lock(&self.0.slots).take().ok_or(NoTap::Full)?;
         self.0.work.notify_one();
         match taken {
             Taken::Warm(slot) => Ok(slot),
             Taken::Cold(slot) => {
-                let given = GiveBack(self, Some(slot));
-                change(&*self.0.host, make(&[slot].into())).await?;
+                let given = GiveBack(self, op, Some(slot));
+                change(&*self.0.host, op, make(&[slot].into())).await?;
                 given.keep();
                 Ok(slot)
             }
@@ -89,14 +90,14 @@ impl TapPool {
     }
 
     /// A guest needs its TAP no more. Returns at once.
-    pub(super) fn give_back(&self, slot: TapSlot) {
+    pub(super) fn give_back(&self, slot: TapSlot, op: OpId) {
         if lock(&self.0.slots).give_back(slot, self.0.size) {
-            self.delete(slot);
+            self.delete(slot, op);
         }
     }
 
-    fn delete(&self, slot: TapSlot) {
-        lock(&self.0.doomed).insert(slot);
+    fn delete(&self, slot: TapSlot, op: OpId) {
+        lock(&self.0.doomed).insert(slot, op);
         self.0.work.notify_one();
     }
 
@@ -119,19 +120,19 @@ impl TapPool {
 }
 
 /// A slot that was taken and whose TAP is not there yet: dropped, it is deleted.
-struct GiveBack<'a>(&'a TapPool, Option<TapSlot>);
+struct GiveBack<'a>(&'a TapPool, OpId, Option<TapSlot>);
 
 impl GiveBack<'_> {
     fn keep(mut self) {
-        self.1 = None;
+        self.2 = None;
     }
 }
 
 impl Drop for GiveBack<'_> {
     fn drop(&mut self) {
-        if let Some(slot) = self.1 {
+        if let Some(slot) = self.2 {
             lock(&self.0.0.slots).doom(slot);
-            self.0.delete(slot);
+            self.0.delete(slot, self.1);
         }
     }
 }
@@ -140,6 +141,18 @@ fn make(slots: &BTreeSet<TapSlot>) -> Verb {
     Verb::MakeTaps {
         slots: slots.clone().try_into().unwrap_or_default(),
     }
+}
+
+/// The operation of a batch: that of all its TAPs, or a new one when they are of several.
+fn of_batch(doomed: &BTreeMap<TapSlot, OpId>) -> OpId {
+    let of_all: BTreeSet<_> = doomed.values().collect();
+    if let (Some(only), 1) = (of_all.first(), of_all.len()) {
+        return **only;
+    }
+    let (op, of_all) = (new_id(), of_all.into_iter().map(ToString::to_string));
+    let of_all = of_all.collect::<Vec<_>>().join(", ");
+    tracing::info!(%op, "deleting TAPs of {of_all}");
+    op
 }
 
 async fn wait_for_work(pool: &std::sync::Weak<Inner>) {
@@ -157,36 +170,38 @@ impl Inner {
         if *closed {
             return false;
         }
-        let doomed: BTreeSet<_> = {
+        let doomed: BTreeMap<_, _> = {
             let mut doomed = lock(&self.doomed);
-            let rest = doomed.iter().nth(BATCH_MAX).copied();
+            let rest = doomed.keys().nth(BATCH_MAX).copied();
             let rest = rest.map(|first| doomed.split_off(&first));
             std::mem::replace(&mut doomed, rest.unwrap_or_default())
         };
         if !doomed.is_empty() {
-            self.delete_batch(&doomed).await;
+            let op = of_batch(&doomed);
+            self.delete_batch(op, &doomed.into_keys().collect()).await;
             return true;
         }
         let lacking = lock(&self.slots).warm(self.size, BATCH_MAX);
         if lacking.is_empty() {
             return false;
         }
-        let made = change(&*self.host, make(&lacking)).await;
+        let op = new_id();
+        let made = change(&*self.host, op, make(&lacking)).await;
         lock(&self.slots).warmed(made.is_ok());
         if let Err(error) = made {
-            tracing::warn!("cannot fill the pool of TAPs: {error}");
-            self.delete_batch(&lacking).await;
+            tracing::warn!(%op, "cannot fill the pool of TAPs: {error}");
+            self.delete_batch(op, &lacking).await;
             // Until somebody wants a TAP again.
             return false;
         }
         true
     }
 
-    async fn delete_batch(&self, batch: &BTreeSet<TapSlot>) {
+    async fn delete_batch(&self, op: OpId, batch: &BTreeSet<TapSlot>) {
         let slots = batch.clone().try_into().unwrap_or_default();
-        if let Err(error) = change(&*self.host, Verb::DeleteTaps { slots }).await {
+        if let Err(error) = change(&*self.host, op, Verb::DeleteTaps { slots }).await {
             // They are ours and nobody's: the next sweep removes them.
-            tracing::warn!("cannot delete TAPs: {error}");
+            tracing::warn!(%op, "cannot delete TAPs: {error}");
             return;
         }
         lock(&self.slots).deleted(batch);

@@ -27,7 +27,7 @@ async fn a_warm_tap_is_given_without_asking_and_the_pool_is_filled_behind_it() {
     let pool = TapPool::new(host.clone(), 2, &[].into());
     until("the pool is warm", || made(&host) == [[1, 2]]).await;
     until("it is known", || pool.has_idle(2)).await;
-    assert_eq!(pool.take().await.unwrap(), slot(1));
+    assert_eq!(pool.take(new_id()).await.unwrap(), slot(1));
     until("it is filled again", || made(&host).len() == 2).await;
     assert_eq!(made(&host), [vec![1, 2], vec![3]]);
 }
@@ -36,12 +36,12 @@ async fn a_warm_tap_is_given_without_asking_and_the_pool_is_filled_behind_it() {
 async fn without_a_pool_each_tap_is_made_when_it_is_wanted_and_deleted_behind_its_user() {
     let host = NotingHost::new();
     let pool = TapPool::new(host.clone(), 0, &[slot(1)].into());
-    assert_eq!(pool.take().await.unwrap(), slot(2));
+    assert_eq!(pool.take(new_id()).await.unwrap(), slot(2));
     assert_eq!(made(&host), [[2]]);
-    pool.give_back(slot(2));
+    pool.give_back(slot(2), new_id());
     until("it is deleted", || deleted(&host) == [2]).await;
     until("its slot is free", || pool.is_free(slot(2))).await;
-    assert_eq!(pool.take().await.unwrap(), slot(2));
+    assert_eq!(pool.take(new_id()).await.unwrap(), slot(2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,7 +49,7 @@ async fn giving_back_waits_for_nobody_and_a_slot_is_not_used_before_it_is_gone()
     let host = NotingHost::holding();
     let used = (1..=100).map(slot).collect();
     let pool = TapPool::new(host.clone(), 0, &used);
-    used.iter().for_each(|slot| pool.give_back(*slot));
+    used.iter().for_each(|slot| pool.give_back(*slot, new_id()));
     until("a batch is asked for", || deleted(&host).len() == BATCH_MAX).await;
     assert_eq!(lock(&pool.0.slots).take(), Some(Taken::Cold(slot(101))));
     host.let_answer(2);
@@ -69,10 +69,10 @@ async fn a_refill_that_fails_burns_no_slots_and_does_not_try_for_ever() {
         tokio::task::yield_now().await;
     }
     assert_eq!(made(&host).len(), 1, "nobody wanted one since");
-    assert!(matches!(pool.take().await, Err(NoTap::Host(_))));
+    assert!(matches!(pool.take(new_id()).await, Err(NoTap::Host(_))));
     host.fail("make_taps", false);
     until("it is filled after all", || pool.has_idle(3)).await;
-    assert_eq!(pool.take().await.unwrap(), slot(1));
+    assert_eq!(pool.take(new_id()).await.unwrap(), slot(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,7 +80,7 @@ async fn who_stops_waiting_for_a_tap_leaves_none_behind() {
     let host = NotingHost::holding();
     let pool = TapPool::new(host.clone(), 0, &[].into());
     {
-        let taking = pool.take();
+        let taking = pool.take(new_id());
         tokio::pin!(taking);
         tokio::select! {
             biased;
@@ -95,7 +95,7 @@ async fn who_stops_waiting_for_a_tap_leaves_none_behind() {
 #[tokio::test(start_paused = true)]
 async fn a_full_bridge_is_said_so() {
     let pool = TapPool::new(NotingHost::new(), 0, &TapSlot::all().collect());
-    let refused = pool.take().await.unwrap_err();
+    let refused = pool.take(new_id()).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "all 1000 places on the bridge are taken"
@@ -122,4 +122,27 @@ async fn closing_waits_for_the_batch_at_work_and_no_other_follows() {
     pool.0.work.notify_one();
     tokio::time::sleep(std::time::Duration::from_secs(9)).await;
     assert_eq!(made(&host).len(), 1, "filled again, behind the sweep");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_of_the_host_carries_the_operation_that_it_is_for() {
+    let host = NotingHost::holding();
+    let pool = TapPool::new(host.clone(), 0, &[].into());
+    let [start, stop, other] =
+        ["op-start0", "op-stop00", "op-other0"].map(|op| op.parse().unwrap());
+    host.let_answer(3);
+    for number in 1..=3 {
+        assert_eq!(pool.take(start).await.unwrap(), slot(number));
+    }
+    pool.give_back(slot(1), stop);
+    until("the first goes", || deleted(&host) == [1]).await;
+    // While the host is busy, two operations give back a TAP each: one batch, and an id of its own.
+    pool.give_back(slot(2), stop);
+    pool.give_back(slot(3), other);
+    host.let_answer(2);
+    until("all go", || deleted(&host).len() == 3).await;
+    let asked = host.operations();
+    assert_eq!(asked[..3], [(start, "make_taps"); 3]);
+    assert_eq!(asked[3], (stop, "delete_taps"));
+    assert!(![start, stop, other].contains(&asked[4].0), "{asked:?}");
 }
