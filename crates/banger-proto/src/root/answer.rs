@@ -99,6 +99,9 @@ pub enum Verdict {
         chain: String,
         /// The rule as nft writes it; none where it was the chain's policy.
         rule: Option<String>,
+        /// The chains of that table that it was sent through before, in order, at most 16: they tell
+        /// whose the table is.
+        through: Vec<String>,
         /// Whether the sender was told.
         rejected: bool,
     },

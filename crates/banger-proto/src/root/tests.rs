@@ -140,6 +140,7 @@ fn every_answer_reads_back() {
         table: "filter".to_owned(),
         chain: "FORWARD".to_owned(),
         rule: None,
+        through: vec!["DOCKER-USER".to_owned()],
         rejected: false,
     };
     let outcomes = [

@@ -13,6 +13,10 @@ pub(super) const OUT: &str = "arrived_out";
 pub(super) const IN: &str = "arrived_in";
 /// What follows a rule that ended the packet.
 const DROPPED: &str = "(verdict drop)";
+/// What follows a rule that sent the packet to another chain, before that chain's name.
+const JUMPS: [&str; 2] = ["(verdict jump ", "(verdict goto "];
+/// Most chains that are told.
+const THROUGH_MAX: usize = 16;
 /// Longest text of a rule that is told.
 const RULE_MAX: usize = 300;
 
@@ -24,6 +28,8 @@ pub(crate) struct Trace {
     source: String,
     /// The numbers that the trace has given to our packet: another at every hook.
     ids: BTreeSet<String>,
+    /// Family, table and name of each chain that it was sent through.
+    through: Vec<[String; 3]>,
     end: Option<Verdict>,
 }
 
@@ -34,6 +40,7 @@ impl Trace {
             table,
             source: format!(" saddr {} ", ends.guest()),
             ids: BTreeSet::new(),
+            through: Vec::new(),
             end: None,
         }
     }
@@ -47,14 +54,18 @@ impl Trace {
             self.ids.insert(event.id.to_owned());
         }
         // Others trace too.
-        if !self.ids.contains(event.id) || !event.ends_packet() {
+        if !self.ids.contains(event.id) {
+            return false;
+        }
+        if !event.ends_packet() {
+            self.through.extend(event.jump());
             return false;
         }
         let arrived = event.table == self.table && matches!(event.chain, OUT | IN);
         self.end = Some(if arrived {
             Verdict::Passed {}
         } else {
-            event.dropped()
+            event.dropped(&self.through)
         });
         true
     }
@@ -97,7 +108,18 @@ impl<'l> Event<'l> {
         known.or_else(|| self.rest.strip_prefix("unknown "))
     }
 
-    fn dropped(&self) -> Verdict {
+    /// The chain that the packet is sent to.
+    fn jump(&self) -> Option<[String; 3]> {
+        let rule = self.rule()?.strip_suffix(')')?;
+        let (_, chain) = JUMPS.iter().find_map(|jump| rule.rsplit_once(jump))?;
+        Some([self.family, self.table, chain].map(|name| name.chars().take(RULE_MAX).collect()))
+    }
+
+    fn dropped(&self, through: &[[String; 3]]) -> Verdict {
+        let of_table = through
+            .iter()
+            .filter(|[family, table, _]| family == self.family && table == self.table);
+        let through = of_table.map(|[_, _, chain]| chain.clone());
         let rule = self
             .rule()
             .map(|rule| rule.trim_end_matches(DROPPED).trim());
@@ -106,6 +128,7 @@ impl<'l> Event<'l> {
             table: self.table.to_owned(),
             chain: self.chain.to_owned(),
             rule: rule.map(|rule| rule.chars().take(RULE_MAX).collect()),
+            through: through.take(THROUGH_MAX).collect(),
             rejected: rule.is_some_and(|rule| rule.contains("reject")),
         }
     }
@@ -152,6 +175,7 @@ mod tests {
             table: "firewalld".to_owned(),
             chain: "filter_FORWARD".to_owned(),
             rule: Some("reject with icmpx admin-prohibited".to_owned()),
+            through: vec![],
             rejected: true,
         };
         assert_eq!(end(&[SENT, FORWARDED, rule]), Some(dropped));
@@ -164,12 +188,19 @@ mod tests {
             table: "filter".to_owned(),
             chain: "FORWARD".to_owned(),
             rule: None,
+            through: vec!["DOCKER-USER".to_owned(), "mine".to_owned()],
             rejected: false,
         };
-        assert_eq!(
-            end(&[SENT, FORWARDED, "trace id 2 ip filter FORWARD policy drop "]),
-            Some(dropped)
-        );
+        let lines = [
+            SENT,
+            FORWARDED,
+            "trace id 2 inet other forward rule jump theirs (verdict jump theirs)",
+            "trace id 2 ip filter FORWARD rule counter jump DOCKER-USER (verdict jump DOCKER-USER)",
+            "trace id 9 ip filter FORWARD rule counter jump others (verdict jump others)",
+            "trace id 2 ip filter DOCKER-USER rule goto mine (verdict goto mine)",
+            "trace id 2 ip filter FORWARD policy drop ",
+        ];
+        assert_eq!(end(&lines), Some(dropped));
     }
 
     #[test]

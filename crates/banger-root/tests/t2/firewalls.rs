@@ -4,86 +4,11 @@
 use crate::world::{World, alone, bridge, guest, ip_link, nft, policy, tool};
 use banger_proto::root::{Answer, Forwarded, Outcome, PathKind, Verb, Verdict};
 
-/// Docker's `iptables -P FORWARD DROP` with its chains, as iptables-nft loads them.
-const DOCKER: &str = "
-table ip filter {
-    chain DOCKER { }
-    chain DOCKER-FORWARD {
-        iifname \"docker0\" counter accept
-    }
-    chain DOCKER-USER { }
-    chain FORWARD {
-        type filter hook forward priority filter; policy drop;
-        counter jump DOCKER-USER
-        counter jump DOCKER-FORWARD
-    }
-}
-";
-
-/// ufw's default: deny incoming and routed, with its chains of before and after.
-const UFW: &str = "
-table ip filter {
-    chain ufw-before-forward {
-        ct state related,established counter accept
-        ip protocol icmp counter accept
-    }
-    chain ufw-before-input {
-        iifname \"lo\" counter accept
-        ct state related,established counter accept
-        udp sport 67 udp dport 68 counter accept
-    }
-    chain ufw-reject-input { }
-    chain ufw-after-forward { }
-    chain INPUT {
-        type filter hook input priority filter; policy drop;
-        counter jump ufw-before-input
-        counter jump ufw-reject-input
-    }
-    chain FORWARD {
-        type filter hook forward priority filter; policy drop;
-        counter jump ufw-before-forward
-        counter jump ufw-after-forward
-    }
-}
-";
-
-/// firewalld with its nftables backend, the bridge in no zone and so in the default one, `public`.
-const FIREWALLD: &str = "
-table inet firewalld {
-    chain filter_IN_public_allow {
-        tcp dport 22 accept
-    }
-    chain filter_FWD_public { }
-    chain filter_INPUT {
-        type filter hook input priority filter + 10; policy accept;
-        ct state { established, related } accept
-        ct status dnat accept
-        iifname \"lo\" accept
-        ct state invalid drop
-        jump filter_IN_public_allow
-        reject with icmpx admin-prohibited
-    }
-    chain filter_FORWARD {
-        type filter hook forward priority filter + 10; policy accept;
-        ct state { established, related } accept
-        ct status dnat accept
-        iifname \"lo\" accept
-        ct state invalid drop
-        jump filter_FWD_public
-        reject with icmpx admin-prohibited
-    }
-}
-";
-
-/// What an administrator writes by hand in `/etc/nftables.conf`.
-const PLAIN: &str = "
-table inet my_filter {
-    chain forward {
-        type filter hook forward priority 0; policy accept;
-        iifname != \"eth1\" counter drop comment \"only the LAN goes out\"
-    }
-}
-";
+// Shared with the tests of `banger doctor`.
+const DOCKER: &str = include_str!("../../../banger-testkit/src/firewalls/docker.nft");
+const UFW: &str = include_str!("../../../banger-testkit/src/firewalls/ufw.nft");
+const FIREWALLD: &str = include_str!("../../../banger-testkit/src/firewalls/firewalld.nft");
+const PLAIN: &str = include_str!("../../../banger-testkit/src/firewalls/plain.nft");
 
 /// A host with an uplink, on which one guest may go out.
 fn on_a_host(rules: &str, test: impl FnOnce(&World) + Send) {
@@ -111,13 +36,20 @@ fn verdict(world: &World, kind: PathKind) -> Verdict {
     }
 }
 
-fn dropped(family: &str, table: &str, chain: &str, rule: Option<&str>, rejected: bool) -> Verdict {
+fn dropped(
+    family: &str,
+    table: &str,
+    chain: &str,
+    rule: Option<&str>,
+    through: &[&str],
+) -> Verdict {
     Verdict::Dropped {
         family: family.to_owned(),
         table: table.to_owned(),
         chain: chain.to_owned(),
         rule: rule.map(str::to_owned),
-        rejected,
+        through: through.iter().map(|chain| (*chain).to_owned()).collect(),
+        rejected: rule.is_some_and(|rule| rule.starts_with("reject")),
     }
 }
 
@@ -147,7 +79,13 @@ fn dockers_policy_is_named() {
     on_a_host(DOCKER, |world| {
         assert_eq!(
             verdict(world, PathKind::OutIpv4),
-            dropped("ip", "filter", "FORWARD", None, false)
+            dropped(
+                "ip",
+                "filter",
+                "FORWARD",
+                None,
+                &["DOCKER-USER", "DOCKER-FORWARD"]
+            )
         );
         assert_eq!(verdict(world, PathKind::OutIpv6), Verdict::Passed {});
         assert_eq!(verdict(world, PathKind::HostIpv4), Verdict::Passed {});
@@ -165,11 +103,23 @@ fn ufws_policies_are_named_both_ways() {
     on_a_host(UFW, |world| {
         assert_eq!(
             verdict(world, PathKind::OutIpv4),
-            dropped("ip", "filter", "FORWARD", None, false)
+            dropped(
+                "ip",
+                "filter",
+                "FORWARD",
+                None,
+                &["ufw-before-forward", "ufw-after-forward"]
+            )
         );
         assert_eq!(
             verdict(world, PathKind::HostIpv4),
-            dropped("ip", "filter", "INPUT", None, false)
+            dropped(
+                "ip",
+                "filter",
+                "INPUT",
+                None,
+                &["ufw-before-input", "ufw-reject-input"]
+            )
         );
     });
 }
@@ -181,7 +131,13 @@ fn firewallds_reject_is_named_and_names_get_through() {
         for kind in [PathKind::OutIpv4, PathKind::OutIpv6] {
             assert_eq!(
                 verdict(world, kind),
-                dropped("inet", "firewalld", "filter_FORWARD", rule, true),
+                dropped(
+                    "inet",
+                    "firewalld",
+                    "filter_FORWARD",
+                    rule,
+                    &["filter_FWD_public"]
+                ),
                 "{kind:?}"
             );
         }
@@ -194,7 +150,7 @@ fn firewallds_reject_is_named_and_names_get_through() {
         );
         assert_eq!(
             verdict(world, PathKind::HostIpv4),
-            dropped("inet", "firewalld", "filter_INPUT", rule, true)
+            dropped("inet", "firewalld", "filter_INPUT", rule, &[])
         );
     });
 }
