@@ -1,4 +1,5 @@
-//! File systems of a test's own, in a mount namespace of its own: small ones can really be filled.
+//! Namespaces of a test's own: for mounts, where small file systems can really be filled, and for a host
+//! whose network it may change.
 
 use crate::fixtures;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};

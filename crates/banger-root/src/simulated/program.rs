@@ -158,7 +158,7 @@ fn answer(
         Ok(request) => request,
         Err(refusal) => return reply(None, refused(refusal)),
     };
-    let op = Some(request.op.clone());
+    let op = Some(request.op);
     // Relayed by the helper, who is the daemon's own user as well.
     let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
     let outcome = match judge::judge(request, Peer { uid }, place) {

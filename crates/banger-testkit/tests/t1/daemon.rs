@@ -160,3 +160,36 @@ fn status_tells_what_the_daemon_is() {
             .is_some_and(|path| path.ends_with("bangerd.sock"))
     );
 }
+
+#[test]
+fn doctor_says_why_there_is_no_bridge_and_what_helps() {
+    let world = World::simulated();
+    // The key is named so that the world leaves it out.
+    world.configure("# network = the default\nroot_helper = \"/nonexistent/banger-root\"\n");
+    let ran = world.run(["doctor"]);
+    let table = ran.text();
+    let line = |start: &str| {
+        let mut lines = table.lines().skip_while(|line| !line.starts_with(start));
+        [lines.next(), lines.next()].map(|line| line.unwrap_or_default().to_owned())
+    };
+    for check in ["WARN  network", "WARN  root helper"] {
+        let [found, remedy] = line(check);
+        assert!(found.contains("root"), "{table}");
+        assert!(remedy.contains("remedy: "), "{table}");
+    }
+    assert!(line("WARN  network")[0].contains("user mode"), "{table}");
+    for check in ["bridge", "rules", "firewall", "names"] {
+        assert!(!table.contains(&format!("  {check}  ")), "{table}");
+    }
+}
+
+#[test]
+fn doctor_does_not_look_at_a_bridge_that_the_owner_does_not_want() {
+    let world = World::simulated();
+    let checks = world.run(["doctor", "--json"]).json();
+    let checks = checks.as_array().expect("checks");
+    let network = checks.iter().find(|check| check["name"] == "network");
+    let found = network.expect("it is there")["found"].as_str();
+    assert!(found.expect("text").contains("config.toml"), "{checks:?}");
+    assert!(!checks.iter().any(|check| check["name"] == "root helper"));
+}

@@ -1,4 +1,5 @@
-//! T2: the real command line and daemon with a simulated QEMU, on file systems of their own. See
+//! T2: the real command line and daemon with a simulated QEMU, on file systems or in a
+//! network of their own. See
 //! `docs/testing.md`.
 
 #![allow(
@@ -8,4 +9,5 @@
     reason = "tests say what is wrong by a panic"
 )]
 
+mod doctor;
 mod full_disk;

@@ -45,6 +45,12 @@ pub(super) fn refuse_foreign(found: &Survey, name: &BridgeName) -> Result<(), Fa
     Err(Fault::new(FaultCode::Conflict, message).with_remedy(remedy))
 }
 
+/// The subnet that is remembered.
+pub(super) async fn remembered(store: &Store) -> Result<Option<Subnet>, Fault> {
+    let text = store.setting(SUBNET).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
 /// The configured subnet, the remembered one, or the first that is free, which is remembered.
 pub(super) async fn subnet(
     config: &BridgeConfig,
@@ -52,32 +58,40 @@ pub(super) async fn subnet(
     found: &Survey,
     installation: Installation,
 ) -> Result<Subnet, Fault> {
-    let remembered = store.setting(SUBNET).await?;
-    let remembered: Option<Subnet> = remembered.and_then(|text| serde_json::from_str(&text).ok());
-    let configured = config
-        .subnet
-        .map(|(address, prefix)| of_gateway(address, prefix, &installation))
-        .transpose()?;
-    let fixed = configured.or(remembered.filter(|subnet| subnet.belongs_to(&installation)));
-    let chosen = match fixed {
-        Some(subnet) => match collision(&subnet, &found.taken, &config.name) {
-            None => subnet,
-            Some(collision) => return Err(collides(&collision)),
-        },
-        None => {
-            choose(candidates(&installation), &found.taken, &config.name).map_err(
-                |last| match last {
-                    Some(collision) => collides(&collision),
-                    None => cannot("choose a subnet", "there is no candidate"),
-                },
-            )?
-        }
-    };
+    let remembered = remembered(store).await?;
+    let chosen = decide(config, remembered, found, installation)?;
     if remembered != Some(chosen) {
         let text = serde_json::to_string(&chosen).map_err(|e| cannot("note the subnet", e))?;
         store.put_setting(SUBNET, text).await?;
     }
     Ok(chosen)
+}
+
+/// The same, without remembering anything.
+pub(super) fn decide(
+    config: &BridgeConfig,
+    remembered: Option<Subnet>,
+    found: &Survey,
+    installation: Installation,
+) -> Result<Subnet, Fault> {
+    let configured = config
+        .subnet
+        .map(|(address, prefix)| of_gateway(address, prefix, &installation))
+        .transpose()?;
+    let fixed = configured.or(remembered.filter(|subnet| subnet.belongs_to(&installation)));
+    match fixed {
+        Some(subnet) => match collision(&subnet, &found.taken, &config.name) {
+            None => Ok(subnet),
+            Some(collision) => Err(collides(&collision)),
+        },
+        None => {
+            choose(candidates(&installation), &found.taken, &config.name).map_err(|last| match last
+            {
+                Some(collision) => collides(&collision),
+                None => cannot("choose a subnet", "there is no candidate"),
+            })
+        }
+    }
 }
 
 fn of_gateway(address: Ipv4Addr, prefix: u8, installation: &Installation) -> Result<Subnet, Fault> {

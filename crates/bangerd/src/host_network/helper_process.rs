@@ -108,6 +108,14 @@ impl Helper {
         }))
     }
 
+    /// Its program, where it is a process of ours.
+    pub(super) fn program(&self) -> Option<&Path> {
+        match self {
+            Self::Own(own) => Some(&own.program),
+            Self::There(_) | Self::Nobody(_) => None,
+        }
+    }
+
     /// Whether there is one.
     pub(super) fn availability(&self) -> Result<(), Fault> {
         match self {

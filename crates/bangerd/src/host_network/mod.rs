@@ -13,6 +13,7 @@
 mod adopt;
 mod choice;
 pub mod dns;
+pub mod examine;
 #[cfg(test)]
 mod fixtures;
 mod helper_process;
@@ -107,6 +108,11 @@ impl HostNetwork {
     /// Why not, with what would help.
     pub fn availability(&self) -> Result<(), Fault> {
         self.helper.availability()
+    }
+
+    /// What is so of it, for `banger doctor`; see [`examine`].
+    pub async fn examine(&self) -> examine::Examination {
+        examine::examine(self, new_id()).await
     }
 
     /// The bridge's subnet; makes the bridge if it is not there.

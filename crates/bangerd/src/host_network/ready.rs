@@ -3,6 +3,7 @@
 use super::adopt::Adopted;
 use super::choice::{installation, mtu_of, refuse_foreign, subnet};
 use super::dns::{NameService, Prefix, ResolverRouting};
+use super::examine::Wanted;
 use super::helper_process::Helper;
 use super::host::{Host, survey};
 use super::place::{Attachment, Wish, network_config};
@@ -23,6 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long `banger doctor` waits for rules that are on their way to the host.
+const TAKING: Duration = Duration::from_secs(5);
 
 /// The bridge, its TAPs, rules and names.
 #[derive(Debug)]
@@ -169,6 +174,22 @@ impl Ready {
 
     pub(super) const fn subnet(&self) -> Subnet {
         self.frame.subnet
+    }
+
+    /// What is wanted of the host, for `banger doctor`.
+    pub(super) async fn wanted(&self) -> Wanted {
+        // What is on its way is waited for: it would pass for rules that somebody has changed.
+        let taken = self.rules.until_taken(self.rules.newest());
+        let trouble = match tokio::time::timeout(TAKING, taken).await {
+            Ok(taken) => taken.err(),
+            Err(_late) => Some(format!("no answer within {} s", TAKING.as_secs())),
+        };
+        Wanted {
+            rules: self.rules.digest(),
+            trouble,
+            wide: self.rules.places().values().any(|place| place.nat),
+            names: self.names.address(),
+        }
     }
 
     /// Whether the bridge's interface exists; asked of the kernel without the helper.

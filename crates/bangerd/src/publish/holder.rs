@@ -16,7 +16,7 @@ struct Entry {
 }
 
 /// The program, or at least the user, behind a port of that protocol and family.
-pub(super) fn find(protocol: Protocol, at: SocketAddr) -> Option<String> {
+pub(crate) fn find(protocol: Protocol, at: SocketAddr) -> Option<String> {
     let suffix = if at.is_ipv6() { "6" } else { "" };
     let tables = [format!("{protocol}{suffix}"), format!("{protocol}6")];
     let entry = tables.iter().find_map(|table| {

@@ -14,7 +14,7 @@
 mod bind;
 mod carry;
 mod endpoints;
-mod holder;
+pub(crate) mod holder;
 mod listeners;
 mod tcp;
 mod udp;

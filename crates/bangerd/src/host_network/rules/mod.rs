@@ -5,7 +5,7 @@ use super::host::{Host, HostError, change};
 use crate::operation::{OpId, new_id};
 use banger_model::host_names::{BridgeName, Installation, TapSlot};
 use banger_model::policy::membership::{Membership, numbered};
-use banger_model::policy::{Guest, Policy};
+use banger_model::policy::{Digest, Guest, Policy};
 use banger_model::subnet::{HostPart, Subnet};
 use banger_model::{SandboxId, SandboxName};
 use banger_proto::root::Verb;
@@ -61,6 +61,7 @@ struct Taken {
 /// The rules. The task ends with the last clone.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
+    frame: Frame,
     wanted: Arc<watch::Sender<Wanted>>,
     taken: watch::Receiver<Taken>,
 }
@@ -70,8 +71,9 @@ impl Rules {
     pub(super) fn new(host: Arc<dyn Host>, frame: Frame) -> Self {
         let (wanted, changes) = watch::channel(Wanted::default());
         let (told, taken) = watch::channel(Taken::default());
-        tokio::spawn(bring(host, frame, changes, told));
+        tokio::spawn(bring(host, frame.clone(), changes, told));
         Self {
+            frame,
             wanted: Arc::new(wanted),
             taken,
         }
@@ -115,6 +117,15 @@ impl Rules {
     /// All places.
     pub(super) fn places(&self) -> BTreeMap<SandboxId, Place> {
         self.wanted.borrow().places.clone()
+    }
+
+    /// Which rules are wanted now: the digest that the host shows once it has them.
+    ///
+    /// # Errors
+    /// When they cannot be rules.
+    pub(super) fn digest(&self) -> Result<Digest, String> {
+        let policy = policy(&self.frame, &self.wanted.borrow())?;
+        Ok(policy.digest())
     }
 
     /// Has them brought to the host once more, as they are.

@@ -1,4 +1,7 @@
-//! Checks of everything that banger needs. Nothing is written here.
+//! Checks of everything that banger needs. Nothing is made for them; see [`network`] for the two
+//! exceptions of the host's network.
+
+mod network;
 
 use crate::accelerators;
 use crate::host;
@@ -50,6 +53,7 @@ pub async fn examine(services: &Arc<Services>) -> Vec<Check> {
     checks.push(default_kernel(services).await);
     checks.push(default_image(services).await);
     checks.extend(programs());
+    checks.extend(network::checks(services).await);
     checks.push(room(services));
     checks.push(defaults(services));
     checks.push(match services.store.all().await {
