@@ -26,7 +26,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long `banger doctor` waits for rules that are on their way to the host.
+/// How long `banger doctor`, and a daemon that leaves, wait for rules that are on their way to the host.
 const TAKING: Duration = Duration::from_secs(5);
 
 /// The bridge, its TAPs, rules and names.
@@ -298,6 +298,11 @@ impl Ready {
             tracing::warn!("{error}");
         }
         self.pool.close().await;
+        // Rules that are on their way would come after the sweep.
+        let taken = self.rules.until_taken(self.rules.newest());
+        if !matches!(tokio::time::timeout(TAKING, taken).await, Ok(Ok(()))) {
+            tracing::warn!("leaving though the host has not taken the last rules");
+        }
         let sweep = Verb::Sweep {
             live: Default::default(),
             bridge: false,
