@@ -15,7 +15,16 @@ const fn whole(name: &'static str) -> Test {
     }
 }
 
-/// The same, on a file system of its own.
+/// A test of the command line with a daemon that the test plays.
+const fn client(name: &'static str) -> Test {
+    Test {
+        package: "banger",
+        binary: &["--test", "t1"],
+        name,
+    }
+}
+
+/// The same as [`whole`], on a file system of its own.
 const fn full_disk(name: &'static str) -> Test {
     Test {
         package: "banger-testkit",
@@ -35,7 +44,7 @@ const fn unit(package: &'static str, name: &'static str) -> Test {
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
-    [commands::LIST, refusals::LIST, crashes::LIST]
+    [commands::LIST, refusals::LIST, crashes::LIST, network::LIST]
         .into_iter()
         .flatten()
 }

@@ -107,6 +107,21 @@ fn nothing_is_lost_or_doubled_when_connections_break() {
     }
 }
 
+/// The daemon has begun the command and is gone before it says so: the client asks the next one for the
+/// same session, which is not begun twice.
+#[test]
+fn a_connection_that_breaks_before_its_answer_is_made_again_for_the_same_session() {
+    let fake = Fake::start();
+    fake.state().unanswered = 2;
+    let ended = fake.run(&["exec", "dev", "--", "exit", "42"]);
+    assert_eq!(ended.code, 42, "{}", ended.err);
+    let state = fake.state();
+    let asked: Vec<_> = state.starts.iter().map(|start| &start.session).collect();
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|session| *session == asked[0]));
+    assert_eq!(state.sessions.len(), 1);
+}
+
 #[test]
 fn input_is_sent_by_the_rule() {
     let fake = Fake::start();

@@ -49,9 +49,9 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "bytes of standard input arrive equal",
-        file: "crates/banger-proto/src/guest/flow.rs",
-        from: "        self.sent += count as u64;\n        Some(slices(&self.data, from, count))",
-        to: "        self.sent += count as u64;\n        Some(slices(&self.data, if self.base > 5_000_000 { 0 } else { from }, count))",
+        file: "crates/banger-proto/src/guest/flow/outbox.rs",
+        from: "Taken::Bytes(slices(bytes, from, count)),",
+        to: "Taken::Bytes(slices(bytes, if self.base > 5_000_000 { 0 } else { from }, count)),",
         test: whole("machine::ten_million_random_bytes_come_back_equal"),
     },
     Mutation {

@@ -1,6 +1,6 @@
 //! What is killed, and guests that lie or die.
 
-use super::{unit, whole};
+use super::{client, unit, whole};
 use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
@@ -8,8 +8,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "guests go on when the daemon is killed",
         file: "crates/bangerd/src/sandbox/works.rs",
-        from: "        SandboxState::Running if alive => Ok(()),",
-        to: "        SandboxState::Running if alive => work.settle_stopped(ended).await,",
+        from: "SandboxState::Running if alive => super::ports::adopt(&mut work).await,",
+        to: "SandboxState::Running if alive => work.settle_stopped(ended).await,",
         test: whole("machine::guests_and_sessions_outlive_the_daemon"),
     },
     Mutation {
@@ -22,9 +22,18 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "an exec looks for the next daemon",
         file: "crates/banger/src/exec/pump.rs",
+        from: "Outcome::Lost => {}",
+        to: "Outcome::Lost => return Ok(Exit::Around),",
+        test: whole("machine::guests_and_sessions_outlive_the_daemon"),
+    },
+    Mutation {
+        holds: "an exec that was begun and not answered is asked for again",
+        file: "crates/banger/src/exec/pump.rs",
         from: "NoLink::Lost(_) => Instant::now() < deadline,",
         to: "NoLink::Lost(_) => false,",
-        test: whole("machine::guests_and_sessions_outlive_the_daemon"),
+        test: client(
+            "sessions::a_connection_that_breaks_before_its_answer_is_made_again_for_the_same_session",
+        ),
     },
     Mutation {
         holds: "a killed VMM is shown with the reason",

@@ -48,6 +48,8 @@ pub struct State {
     /// Drop each session's connection after about so many bytes.
     pub drop_after: Option<usize>,
     pub drops: usize,
+    /// Begin the sessions of so many connections and break those before they are answered.
+    pub unanswered: usize,
     pub guest_root: PathBuf,
     pub version: serde_json::Value,
     pub stop: Option<oneshot::Sender<()>>,

@@ -35,6 +35,9 @@ pub async fn serve(state: Shared, upgrade: OnUpgrade) {
     };
     let open: Open = serde_json::from_str(&text).expect("an open");
     let (id, opened) = attach(&state, &open);
+    if is_broken_off(&state) {
+        return;
+    }
     let text = serde_json::to_string(&opened).expect("plain");
     let _gone = socket.send(Message::text(text)).await;
     if matches!(opened, Opened::Attached { .. }) {
@@ -46,6 +49,13 @@ pub async fn serve(state: Shared, upgrade: OnUpgrade) {
             lock(&state).drops += 1;
         }
     }
+}
+
+fn is_broken_off(state: &Shared) -> bool {
+    let mut state = lock(state);
+    let left = state.unanswered.checked_sub(1);
+    state.unanswered = left.unwrap_or_default();
+    left.is_some()
 }
 
 fn attach(state: &Shared, open: &Open) -> (String, Opened) {
