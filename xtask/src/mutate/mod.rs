@@ -147,7 +147,8 @@ fn try_out(copy: &Copy, mutation: &Mutation) -> Outcome<Ran> {
     Ok(ran)
 }
 
-/// Builds what the test runs, and runs it; what it said. A test of the programs needs them built.
+/// Builds what the test runs, and runs it; what it said. A test of the whole product needs all its
+/// programs; cargo builds those of the package itself.
 fn run_test(copy: &Copy, test: Test) -> Outcome<(Ran, String)> {
     let mut programs = copy.cargo();
     programs.args(["build", "--quiet", "--bins"]);
@@ -157,7 +158,7 @@ fn run_test(copy: &Copy, test: Test) -> Outcome<(Ran, String)> {
     let mut build = copy.cargo();
     build.args(["test", "--quiet", "--package", test.package]);
     build.args(test.binary).arg("--no-run");
-    let needs_programs = test.binary != ["--lib"];
+    let needs_programs = test.package == "banger-testkit";
     for command in needs_programs
         .then_some(&mut programs)
         .into_iter()
