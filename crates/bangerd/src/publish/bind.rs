@@ -173,4 +173,20 @@ mod tests {
         assert!(fault(Some("dnsmasq (pid 7)".into())).contains("dnsmasq (pid 7) has"));
         assert!(fault(None).contains("another program has"));
     }
+
+    mod t1 {
+        use super::*;
+
+        #[test]
+        fn a_socket_is_bound_where_it_was_asked_for_and_nowhere_else() {
+            for protocol in [Protocol::Tcp, Protocol::Udp] {
+                for place in ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0", "0.0.0.0:0"] {
+                    let socket = bind(protocol, at(place)).expect(place);
+                    let bound = socket.endpoint().expect("bound");
+                    assert_eq!(bound.ip(), at(place).ip(), "{protocol}");
+                    assert_ne!(bound.port(), 0);
+                }
+            }
+        }
+    }
 }

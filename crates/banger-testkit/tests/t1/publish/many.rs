@@ -70,15 +70,24 @@ fn the_daemon_takes_as_many_files_as_connections_need() {
 #[test]
 fn connections_beyond_the_limit_wait_for_their_turn() {
     let (server, port) = listener();
-    mirror(server);
-    let (_world, at) = publishing(&port);
-    let open: Vec<_> = (0..260).map(|_| connect(at)).collect();
-    let waiting = thread::spawn(move || mirrored(at, b"patience"));
-    drop(open);
-    assert_eq!(
-        waiting.join().expect("ended").expect("carried"),
-        b"patience"
-    );
+    server.set_nonblocking(true).expect("set");
+    let (world, at) = publishing(&port);
+    let next = || eventually("a connection to come", LIMIT, || server.accept()).0;
+    let mut clients: Vec<_> = (0..260).map(|_| connect(at)).collect();
+    let served: Vec<_> = (0..256).map(|_| next()).collect();
+    // By the way that one more would have come.
+    let _ = world.run(["vm", "exec", "v", "--", "true"]).good();
+    let more = server.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(more, Err(ErrorKind::WouldBlock), "beyond the limit");
+    drop(served);
+    clients.drain(..256);
+    let late: Vec<_> = clients.iter().map(|_| next()).collect();
+    for mut connection in &late {
+        connection.write_all(b"x").expect("written");
+    }
+    for client in &mut clients {
+        client.read_exact(&mut [0]).expect("its turn has come");
+    }
 }
 
 #[test]

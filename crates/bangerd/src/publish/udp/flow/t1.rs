@@ -4,6 +4,7 @@ use crate::guest::link::t1::{Guest, met};
 use crate::publish::LinkSource;
 use banger_model::publish::Protocol;
 use banger_proto::fault::FaultCode;
+use banger_proto::guest::datagram::PREFIX;
 use banger_proto::guest::message::{Answer, GuestFault};
 use futures_util::future::FutureExt;
 use std::num::NonZeroU16;
@@ -94,14 +95,19 @@ async fn what_a_guest_does_not_take_is_bounded_whatever_comes() {
     })
     .await;
     was_called.await.expect("called");
+    let waiting = || {
+        let bytes = MOST_WAITING_BYTES - flow.room.available_permits();
+        (MOST_WAITING - flow.queue.capacity(), bytes)
+    };
+    assert_eq!(waiting(), (1, PREFIX + 5), "hello");
+    flow.offer(&[7; 66_000]);
+    assert_eq!(waiting().0, 1, "what is no datagram does not wait");
     for _ in 0..1000 {
         flow.offer(&[7; 30_000]);
         flow.offer(&[]);
-        let waiting = MOST_WAITING - flow.queue.capacity();
-        assert!(waiting <= MOST_WAITING && flow.room.available_permits() <= MOST_WAITING_BYTES);
     }
-    assert!(flow.room.available_permits() < 30_002, "it is full");
-    flow.offer(&[7; 66_000]);
+    // Four long ones fill the bytes, empty ones the rest of the places.
+    assert_eq!(waiting(), (64, 64 * PREFIX + 5 + 4 * 30_000));
     drop(flow);
     rest.playing.await.expect("played");
 }
