@@ -68,10 +68,12 @@ fn whatever_is_cut_off_is_completed_or_swept() {
             world.kill();
             let _cut_off_or_not = asking.join().expect("no panic");
             world.restart();
-            world.done(bridge());
-            world.done(taps());
-            world.done(policy(vec![guest(1, true)]));
-            assert_eq!(world.survey().taps.len(), 64, "round {round}");
+            if round % 2 == 0 {
+                world.done(bridge());
+                world.done(taps());
+                world.done(policy(vec![guest(1, true)]));
+                assert_eq!(world.survey().taps.len(), 64, "round {round}");
+            }
             world.done(sweep([], false, false));
             let survey = world.survey();
             assert!(
