@@ -1,7 +1,8 @@
 //! Guests that lie, die or flood: a bounded amount of memory and a clear error.
 
-use banger_testkit::World;
-use banger_testkit::checks::run;
+use banger_testkit::checks::run as arguments;
+use banger_testkit::{World, eventually, run};
+use std::time::Duration;
 
 /// Resident memory of a process in KiB.
 fn resident(pid: u32) -> u64 {
@@ -22,7 +23,7 @@ fn does_not_come_up(scenario: &str, says: &str) {
     let world = World::simulated();
     world.configure("accelerator = \"tcg\"\nstart_limit_seconds = 3\n");
     world.scenario(scenario);
-    let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
+    let ran = world.run(arguments(&["--rm", "--name", "v", "--", "true"]));
     assert_eq!(ran.code, Some(125), "{ran:?}");
     assert!(
         ran.stderr.contains(says),
@@ -54,6 +55,30 @@ fn a_silent_guest_is_given_up_in_time() {
 }
 
 #[test]
+fn a_guest_that_did_not_come_up_is_tried_once_more_after_the_first_is_gone() {
+    let world = World::simulated();
+    world.configure("accelerator = \"tcg\"\nstart_limit_seconds = 3\n");
+    world.scenario("silent");
+    let child = run::start(&mut world.banger(arguments(&["-d", "--name", "v"])));
+    // Made by the first guest, which has read its scenario then.
+    eventually("the first guest's port", Duration::from_secs(40), || {
+        let directories = std::fs::read_dir(world.path("run/banger/vm"));
+        let mut entries = directories.into_iter().flatten().flatten();
+        let is_there = entries.any(|entry| entry.path().join("agent.sock").exists());
+        is_there.then_some(()).ok_or("not there")
+    });
+    world.scenario("");
+    let ran = child.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}");
+    assert!(said.contains("trying once more"), "{said}");
+    assert_eq!(world.vmms().len(), 1, "one of two was left");
+    let _ = world.run(["vm", "kill", "v"]).good();
+    let _ = world.run(["vm", "rm", "v"]).good();
+    world.assert_nothing_left();
+}
+
+#[test]
 fn a_guest_that_answers_with_garbage_is_given_up() {
     does_not_come_up("garbage", "garbage");
 }
@@ -62,7 +87,7 @@ fn a_guest_that_answers_with_garbage_is_given_up() {
 fn a_vmm_that_refuses_leaves_nothing_at_all() {
     let world = World::simulated();
     world.scenario("refuses");
-    let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
+    let ran = world.run(arguments(&["--rm", "--name", "v", "--", "true"]));
     assert_eq!(ran.code, Some(125), "{ran:?}");
     assert!(
         ran.stderr.contains("another machine uses this disk"),
@@ -76,7 +101,7 @@ fn a_vmm_that_refuses_leaves_nothing_at_all() {
 fn a_guest_that_floods_is_cut_off_and_costs_little() {
     let world = World::simulated();
     world.scenario("memory-hog");
-    let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
+    let ran = world.run(arguments(&["--rm", "--name", "v", "--", "true"]));
     assert_eq!(ran.code, Some(125), "{ran:?}");
     assert!(ran.stderr.contains("broke the protocol"), "{}", ran.stderr);
     let daemon = world.daemon().expect("a daemon");
@@ -89,7 +114,7 @@ fn a_guest_that_floods_is_cut_off_and_costs_little() {
 fn a_frame_that_never_ends_is_given_up_in_time() {
     let world = World::simulated();
     world.scenario("endless-frame");
-    let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
+    let ran = world.run(arguments(&["--rm", "--name", "v", "--", "true"]));
     assert_eq!(ran.code, Some(125), "{ran:?}");
     // Not by the limit of the call that waits for it, which is longer.
     assert!(ran.stderr.contains("does not end"), "{}", ran.stderr);

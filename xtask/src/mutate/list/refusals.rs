@@ -195,10 +195,21 @@ pub(super) const LIST: &[Mutation] = &[
         test: whole("hostile::a_vmm_that_refuses_leaves_nothing_at_all"),
     },
     Mutation {
-        holds: "a silent guest leaves no process",
+        holds: "a guest that did not come up is gone before it is tried once more",
         file: "crates/bangerd/src/sandbox/phases.rs",
         from: "                let killed = kill_and_wait(&self.process).await;",
-        to: "                let killed = Err::<(), ()>(());",
-        test: whole("hostile::a_silent_guest_is_given_up_in_time"),
+        to: "                let killed = Ok::<(), Fault>(());",
+        test: whole(
+            "hostile::a_guest_that_did_not_come_up_is_tried_once_more_after_the_first_is_gone",
+        ),
+    },
+    Mutation {
+        holds: "a guest that did not come up is tried once more",
+        file: "crates/bangerd/src/sandbox/phases.rs",
+        from: "worth_another_try: killed.is_ok(),",
+        to: "worth_another_try: killed.is_err(),",
+        test: whole(
+            "hostile::a_guest_that_did_not_come_up_is_tried_once_more_after_the_first_is_gone",
+        ),
     },
 ];
