@@ -127,17 +127,23 @@ fn rules_changed_by_another_are_seen_and_loaded_again() {
 fn what_is_foreign_stays() {
     alone(|world| {
         tool("ip link add tap-fc-7 type veth peer name other");
+        // A TAP of nobody, and one of another installation.
+        tool("ip tuntap add dev tap-fc-8 mode tap");
+        tool("ip tuntap add dev tap-fc-9 mode tap");
+        tool("ip link set dev tap-fc-9 alias banger:0202020202020202");
         nft(
             "add table inet other; add chain inet other forward { type filter hook forward priority 0; policy drop; }",
         );
         world.done(bridge());
         world.done(make([1]));
-        assert!(world.failed(make([7])).contains("tap-fc-7 is not banger's"));
-        assert!(
-            world
-                .failed(Verb::DeleteTaps { slots: slots([7]) })
-                .contains("tap-fc-7")
-        );
+        for slot in [7, 8, 9] {
+            let refused = format!("tap-fc-{slot} is not banger's");
+            assert!(world.failed(make([slot])).contains(&refused));
+            let delete = Verb::DeleteTaps {
+                slots: slots([slot]),
+            };
+            assert!(world.failed(delete).contains(&refused));
+        }
         world.done(sweep([], false, false));
         let names: Vec<_> = json("ip -j link show")
             .as_array()
@@ -145,7 +151,7 @@ fn what_is_foreign_stays() {
             .iter()
             .map(|link| link["ifname"].clone())
             .collect();
-        assert_eq!(names, ["lo", "other", "tap-fc-7"]);
+        assert_eq!(names, ["lo", "other", "tap-fc-7", "tap-fc-8", "tap-fc-9"]);
         assert_eq!(tool("nft list tables"), "table inet other\n");
     });
 }
