@@ -1,7 +1,9 @@
-//! The faults: at least one for each line of what a session must hold, in its order.
+//! The faults: at least one for each line of what a session must hold, in its order, and those of the
+//! host's network.
 
 mod commands;
 mod crashes;
+mod network;
 mod refusals;
 
 use super::{Mutation, Test};
@@ -28,6 +30,15 @@ const fn client(name: &'static str) -> Test {
 const fn full_disk(name: &'static str) -> Test {
     Test {
         package: "banger-testkit",
+        binary: &["--test", "t2"],
+        name,
+    }
+}
+
+/// A test of the root helper in network namespaces.
+const fn namespace(name: &'static str) -> Test {
+    Test {
+        package: "banger-root",
         binary: &["--test", "t2"],
         name,
     }

@@ -19,7 +19,7 @@ Usage: cargo xtask mutate [WORD...]
 
 Puts one deliberate fault after the other into a copy of the sources and runs the test that must
 notice it. With words: only the mutations with one of them in what must hold, the file or the test.
-Fails when a test stays green with a fault, or is red without one. The whole list takes half an hour.
+Fails when a test stays green with a fault, or is red without one. The whole list takes three quarters of an hour.
 ";
 
 /// One deliberate fault.
