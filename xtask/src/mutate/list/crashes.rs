@@ -49,6 +49,39 @@ pub(super) const LIST: &[Mutation] = &[
         to: "        SandboxState::Running => work.settle_stopped(None).await,",
         test: whole("machine::a_vmm_that_died_without_a_daemon_is_told"),
     },
+    Mutation {
+        holds: "guests on the bridge keep their places when the daemon is killed",
+        file: "crates/bangerd/src/host_network/adopt.rs",
+        from: "slot: place.slot?,",
+        to: "slot: place.slot.filter(|_| false)?,",
+        test: whole(
+            "bridge::a_killed_daemon_s_guests_keep_their_places_and_what_nobody_owns_is_swept",
+        ),
+    },
+    Mutation {
+        holds: "a root helper that was killed is started again",
+        file: "crates/bangerd/src/host_network/helper_process.rs",
+        from: "let started = self.own.start(&self.bridge, self.installation, op).await;",
+        to: "let started: Result<(), Fault> = Ok(());",
+        test: whole("bridge::a_killed_helper_is_started_again_by_the_next_request"),
+    },
+    Mutation {
+        holds: "nothing is made behind the sweep of a daemon that leaves",
+        file: "crates/bangerd/src/host_network/tap_pool/mod.rs",
+        from: "*self.0.closed.lock().await = true;",
+        to: "*self.0.closed.lock().await = false;",
+        test: unit(
+            "bangerd",
+            "host_network::tap_pool::tests::closing_waits_for_the_batch_at_work_and_no_other_follows",
+        ),
+    },
+    Mutation {
+        holds: "TAPs of others are passed over",
+        file: "crates/bangerd/src/host_network/ready.rs",
+        from: "foreign.map(|tap| tap.slot)",
+        to: "foreign.map(|tap| tap.slot).take(0)",
+        test: whole("bridge::a_tap_of_another_s_is_left_alone_and_its_slot_is_passed_over"),
+    },
     // A lying or dead guest.
     Mutation {
         holds: "a closed port is told",
