@@ -136,8 +136,9 @@ pub trait Kernel {
     /// Takes an address from the bridge.
     fn delete_address(&self, address: Cidr) -> Result<(), KernelError>;
 
-    /// The table with this name as `nft -j list table` writes it; none if there is none.
-    fn table(&self, family: Family, name: &str) -> Result<Option<Listing>, KernelError>;
+    /// The tables with this name in the families of [`Family::ALL`], in their order, each as
+    /// `nft -j list table` writes it; none where there is none.
+    fn tables(&self, name: &str) -> Result<[Option<Listing>; 2], KernelError>;
     /// Gives nft a transaction.
     fn apply(&self, transaction: &str) -> Result<(), KernelError>;
 

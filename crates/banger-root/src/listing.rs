@@ -24,8 +24,8 @@ impl Loaded {
     /// Reads both tables.
     pub(crate) fn read(kernel: &dyn Kernel) -> Result<Self, KernelError> {
         let mut loaded = Self::default();
-        for family in Family::ALL {
-            if let Some(table) = kernel.table(family, TABLE)? {
+        for (family, table) in Family::ALL.into_iter().zip(kernel.tables(TABLE)?) {
+            if let Some(table) = table {
                 loaded.families.insert(family);
                 loaded.add(family, table);
             }

@@ -236,13 +236,13 @@ impl Kernel for RealKernel<'_> {
         deleted.map(drop).map_err(failed)
     }
 
-    fn table(&self, family: Family, table: &str) -> Result<Option<Listing>, KernelError> {
-        let family = match family {
+    fn tables(&self, table: &str) -> Result<[Option<Listing>; 2], KernelError> {
+        let families = Family::ALL.map(|family| match family {
             Family::Bridge => nftables::Family::Bridge,
             Family::Inet => nftables::Family::Inet,
-        };
+        });
         let table = TableName::parse(table).map_err(failed)?;
-        self.nft().listed(family, &table).map_err(failed)
+        self.nft().both_listed(&table, families).map_err(failed)
     }
 
     fn apply(&self, transaction: &str) -> Result<(), KernelError> {

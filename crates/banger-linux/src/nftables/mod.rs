@@ -152,6 +152,31 @@ impl<'a> Nft<'a> {
         }
     }
 
+    /// Two tables, by a process each at the same time: of several tables that one process is to list, nft
+    /// 1.0.6 finds only those of the last one's family.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn both_listed<T: serde::de::DeserializeOwned + Send>(
+        &self,
+        name: &TableName,
+        families: [Family; 2],
+    ) -> Result<[Option<T>; 2], NftError> {
+        let [first, second] = families;
+        std::thread::scope(|scope| {
+            let aside = std::thread::Builder::new();
+            let aside = aside.spawn_scoped(scope, || self.listed(first, name));
+            let second = self.listed(second, name);
+            let first = match aside.map(std::thread::ScopedJoinHandle::join) {
+                Ok(Ok(first)) => first,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // The system has no thread for it.
+                Err(_) => self.listed(first, name),
+            };
+            Ok([first?, second?])
+        })
+    }
+
     fn run(
         &self,
         arguments: &[&str],

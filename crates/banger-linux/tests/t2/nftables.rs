@@ -87,6 +87,25 @@ fn a_table_is_listed_and_an_absent_one_is_none() {
 }
 
 #[test]
+fn two_tables_of_one_name_are_listed_each_as_its_own() {
+    alone(|_| {
+        let programs = programs();
+        let nft = Nft::new(&programs, Cancel::Never);
+        let name = TableName::parse("t").expect("a name");
+        let both = || nft.both_listed::<serde_json::Value>(&name, [Family::Bridge, Family::Inet]);
+        assert_eq!(both(), Ok([None, None]));
+        tool("nft add table inet t");
+        assert_eq!(both(), Ok([None, Some(json("nft -j list table inet t"))]));
+        tool("nft add table bridge t");
+        let bridge = json("nft -j list table bridge t");
+        assert_eq!(
+            both(),
+            Ok([Some(bridge), Some(json("nft -j list table inet t"))])
+        );
+    });
+}
+
+#[test]
 fn a_traced_packet_names_the_rule_that_dropped_it() {
     alone(|_| {
         let programs = programs();

@@ -94,9 +94,13 @@ impl Kernel for SimulatedKernel {
         Ok(())
     }
 
-    fn table(&self, family: Family, name: &str) -> Result<Option<Listing>, KernelError> {
-        let listing = self.state().tables.list(family.name(), name);
-        listing.map(Listing::from_json).transpose()
+    fn tables(&self, name: &str) -> Result<[Option<Listing>; 2], KernelError> {
+        let state = self.state();
+        let [first, second] = Family::ALL.map(|family| {
+            let listing = state.tables.list(family.name(), name);
+            listing.map(Listing::from_json).transpose()
+        });
+        Ok([first?, second?])
     }
 
     fn apply(&self, transaction: &str) -> Result<(), KernelError> {
