@@ -7,8 +7,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// A thread with a runtime of its own; dropped, it ends, and with it every task on it.
 ///
 /// A guest that floods us with queries takes the time of this thread and of no worker of the daemon.
-/// Among its workers the one busy task would also move from one to the other: measured, that
-/// doubles the 99th percentile of answers.
+/// Among its workers the one busy task would also move from one to the other, which made the slowest
+/// answers slower where it was tried.
 #[derive(Debug)]
 pub(super) struct ServingThread {
     runtime: Handle,
