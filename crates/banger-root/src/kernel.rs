@@ -5,7 +5,6 @@
 
 use crate::listing::Listing;
 use banger_model::host_names::TapSlot;
-use banger_model::policy::Family;
 use banger_model::subnet::Cidr;
 
 /// Something that the host did not do.

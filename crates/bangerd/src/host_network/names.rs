@@ -28,14 +28,16 @@ pub(super) fn records(subnet: &Subnet, places: &BTreeMap<SandboxId, Place>) -> R
 pub(super) fn visibility(subnet: &Subnet, places: &BTreeMap<SandboxId, Place>) -> Visibility {
     let members: Vec<Membership> = places.values().map(|p| p.membership.clone()).collect();
     let networks = numbered(&members);
-    let shares = |one: &SandboxId, other: &SandboxId| match (networks.get(one), networks.get(other))
-    {
-        (Some(one), Some(other)) => !one.is_disjoint(other),
-        _ => false,
-    };
+    let mut names = BTreeMap::<_, Vec<_>>::new();
+    for (id, place) in places {
+        for network in networks.get(id).into_iter().flatten() {
+            names.entry(network).or_default().push(&place.name);
+        }
+    }
     let sees = |id: &SandboxId| -> HashSet<_> {
-        let seen = places.iter().filter(|(other, _)| shares(id, other));
-        seen.map(|(_, place)| place.name.clone()).collect()
+        let shared = networks.get(id).into_iter().flatten();
+        let seen = shared.filter_map(|network| names.get(network)).flatten();
+        seen.map(|name| (*name).clone()).collect()
     };
     places
         .iter()
