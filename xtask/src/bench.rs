@@ -19,7 +19,8 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
   exec     commands in a running guest: the smallest, and bytes in and out
   ps       the list of 50 recorded machines
   daemon   the daemon's memory, idle and with 10 guests
-  network  the name server beside dnsmasq
+  network  places on the bridge beside ip and nft, TCP, the root helper's memory, the name server
+           beside dnsmasq; without root only the last
 
 Without a name: all of them.
 

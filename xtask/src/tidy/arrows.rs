@@ -21,6 +21,7 @@ const LINKED: [(&str, &[&str]); 9] = [
         &[
             "banger-model",
             "banger-proto",
+            "banger-linux",
             "banger-agent",
             "banger-root",
             "banger",

@@ -61,9 +61,13 @@ fn figures(idle: Vec<f64>, before: f64, with_guests: &[f64]) -> Result<Vec<Figur
 /// The daemon's resident memory in MiB.
 fn resident(world: &World) -> Result<f64, Error> {
     let pid = world.daemon();
-    let pid = pid.ok_or_else(|| Error::wrong("the daemon is not there"))?;
+    resident_of(pid.ok_or_else(|| Error::wrong("the daemon is not there"))?)
+}
+
+/// A process's resident memory in MiB.
+pub(super) fn resident_of(pid: u32) -> Result<f64, Error> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"));
-    let status = status.map_err(Error::io("read the daemon's status"))?;
+    let status = status.map_err(Error::io("read a process's status"))?;
     let kib = resident_kib(&status).ok_or_else(|| Error::wrong("a process without VmRSS"))?;
     Ok(f64::from(kib) / 1024.0)
 }
