@@ -135,7 +135,8 @@ pub trait Kernel {
     /// Takes an address from the bridge.
     fn delete_address(&self, address: Cidr) -> Result<(), KernelError>;
 
-    /// The tables with this name in the families of [`Family::ALL`], in their order, each as
+    /// The tables with this name in the families of [`banger_model::policy::Family::ALL`], in their
+    /// order, each as
     /// `nft -j list table` writes it; none where there is none.
     fn tables(&self, name: &str) -> Result<[Option<Listing>; 2], KernelError>;
     /// Gives nft a transaction.
