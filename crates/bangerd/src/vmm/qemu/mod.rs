@@ -19,6 +19,10 @@ use futures_util::future::BoxFuture;
 use qmp::{Qmp, QmpError};
 use std::time::Duration;
 
+/// The run state of a guest that was paused because the host's disk is full (`RunState` of QEMU's
+/// qapi/run-state.json; other errors of the disk are reported to the guest).
+const NO_ROOM: &str = "io-error";
+
 /// How long a QEMU may take from its start until its guest's processors run. It takes 25 ms on an
 /// idle machine; the limit is for one that is overloaded or short of memory.
 pub const LAUNCH_LIMIT: Duration = Duration::from_secs(20);
@@ -63,7 +67,7 @@ impl Qemu {
         Ok(match self.connect(paths).await?.query_status().await? {
             qmp::RunState::Running => RunState::Running,
             // With the error policy of our disks a lack of room is the only error that pauses.
-            qmp::RunState::Halted(word) if word == "io-error" => RunState::NoRoom,
+            qmp::RunState::Halted(word) if word == NO_ROOM => RunState::NoRoom,
             qmp::RunState::Starting | qmp::RunState::Halted(_) => RunState::Other,
         })
     }

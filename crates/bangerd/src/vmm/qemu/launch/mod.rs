@@ -2,6 +2,7 @@
 
 mod started;
 
+use super::NO_ROOM;
 use super::qmp::{Qmp, QmpError, RunState};
 use super::{Qemu, args, survey};
 use crate::vmm::process::{ExitReport, log_tail};
@@ -121,6 +122,10 @@ async fn answer(
                 loop {
                     match qmp.query_status().await.map_err(failed)? {
                         RunState::Running => return Ok((vmm_up, begun.elapsed())),
+                        // It ran, and waits for room: whoever meets the guest says so.
+                        RunState::Halted(word) if word == NO_ROOM => {
+                            return Ok((vmm_up, begun.elapsed()));
+                        }
                         state => *last = format!("its state is {state:?}"),
                     }
                     tokio::time::sleep(POLL_INTERVAL).await;
