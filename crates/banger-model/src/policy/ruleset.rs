@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 /// The chain whose only rule carries the mark. nft 1.0.6 drops the comments of tables and sets in
 /// JSON, in both directions; those of rules stay.
-const MARK_CHAIN: &str = "mark";
+const MARK_CHAIN: &str = "installation";
 
 /// What of the host's forwarding banger switched on, to be switched off again. It is kept in the
 /// table itself, as sets: whoever finds the rules finds it, whatever crashed in between.

@@ -53,7 +53,7 @@ fn every_change_by_another_is_seen() {
         r#"{"add":{"chain":{"family":"inet","table":"banger","name":"more"}}}"#,
         r#"{"add":{"set":{"family":"inet","table":"banger","name":"nat4","type":"ipv4_addr","elem":["172.16.0.2"]}}}"#,
         r#"{"add":{"set":{"family":"inet","table":"banger","name":"odd","type":"ipv4_addr","elem":[{"range":["1.1.1.1","1.1.1.9"]}]}}}"#,
-        r#"{"add":{"rule":{"family":"inet","table":"banger","chain":"mark","comment":"banger:0101010101010101 0000000000000000 0000000000000000","expr":[]}}}"#,
+        r#"{"add":{"rule":{"family":"inet","table":"banger","chain":"installation","comment":"banger:0101010101010101 0000000000000000 0000000000000000","expr":[]}}}"#,
     ] {
         assert_ne!(loaded(&[change]), whole, "{change}");
     }

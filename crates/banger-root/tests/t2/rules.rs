@@ -8,8 +8,12 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 fn load(text: &str) {
+    load_with(&["-j", "-f", "-"], text);
+}
+
+fn load_with(arguments: &[&str], text: &str) {
     let mut nft = Command::new("nft")
-        .args(["-j", "-f", "-"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .spawn()
         .expect("nft");
@@ -71,6 +75,18 @@ fn every_kind_of_rule_loads_and_loads_again() {
             load(&removal());
             assert!(crate::world::tool("nft list tables").is_empty());
         }
+    });
+}
+
+#[test]
+fn a_host_can_save_and_load_its_rules_with_ours_among_them() {
+    in_namespace(|| {
+        let policy = all_kinds();
+        load(&Ruleset::new(&policy, &Switched::default()).transaction(&policy));
+        let saved = crate::world::tool("nft list ruleset");
+        crate::world::tool("nft flush ruleset");
+        load_with(&["-f", "-"], &saved);
+        assert_eq!(crate::world::tool("nft list ruleset"), saved);
     });
 }
 

@@ -62,7 +62,7 @@ fn rules_that_another_has_changed_are_seen_and_loaded_again() {
 
 #[test]
 fn tables_of_another_installation_or_program_are_not_touched() {
-    let other = r#"{"nftables":[{"add":{"table":{"family":"inet","name":"banger"}}},{"add":{"chain":{"family":"inet","table":"banger","name":"mark"}}},{"add":{"rule":{"family":"inet","table":"banger","chain":"mark","comment":"banger:0202020202020202 0000000000000000 0000000000000000","expr":[]}}}]}"#;
+    let other = r#"{"nftables":[{"add":{"table":{"family":"inet","name":"banger"}}},{"add":{"chain":{"family":"inet","table":"banger","name":"installation"}}},{"add":{"rule":{"family":"inet","table":"banger","chain":"installation","comment":"banger:0202020202020202 0000000000000000 0000000000000000","expr":[]}}}]}"#;
     let nobodys = r#"{"nftables":[{"add":{"table":{"family":"bridge","name":"banger"}}}]}"#;
     for (table, why) in [
         (other, "belong to installation 0202020202020202"),
