@@ -181,10 +181,21 @@ mod t1 {
     async fn a_guest_that_never_runs_is_killed_and_its_last_state_told() {
         let mut world = World::with("exec sleep 600");
         world.qemu.launch_limit = Duration::from_millis(300);
-        let server = tokio::spawn(serve(world.machine.paths.clone(), &["io-error"]));
+        let server = tokio::spawn(serve(world.machine.paths.clone(), &["internal-error"]));
         let error = world.launch().await.expect_err("too late").to_string();
-        assert!(error.contains("io-error"), "{error}");
+        assert!(error.contains("internal-error"), "{error}");
         assert!(!exists(world.pid().await) && !world.sockets_left());
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_already_waits_for_room_has_run() {
+        let world = World::with("exec sleep 600");
+        let server = tokio::spawn(serve(world.machine.paths.clone(), &["io-error"]));
+        let launched = world.launch().await.expect("it ran");
+        let killed = launched.process.kill(rustix::process::Signal::KILL);
+        killed.expect("it is ours");
+        let _status = launched.process.exited().await;
         server.abort();
     }
 
