@@ -166,7 +166,7 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "a guest that waits for room is told",
         file: "crates/bangerd/src/vmm/qemu/mod.rs",
-        from: "if word == \"io-error\" => RunState::NoRoom,",
+        from: "if word == NO_ROOM => RunState::NoRoom,",
         to: "if word == \"paused\" => RunState::NoRoom,",
         test: full_disk("full_disk::a_guest_that_waits_for_room_can_be_stopped_at_once"),
     },
