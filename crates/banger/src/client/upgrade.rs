@@ -4,6 +4,7 @@ use super::io::HyperIo;
 use super::request::{self, Ask, Unanswered};
 use super::{Client, Lost};
 use banger_proto::fault::Fault;
+use banger_proto::guest::flow::WINDOW;
 use banger_proto::owner::exec::SUBPROTOCOL;
 use hyper::{Method, Response, StatusCode, body::Incoming};
 use tokio::net::UnixStream;
@@ -13,8 +14,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 /// A session's connection.
 pub type WebSocket = WebSocketStream<UnixStream>;
-/// The longest message that is taken, in bytes: far over what credit allows in one.
-const LONGEST_MESSAGE: usize = 1024 * 1024;
+/// The longest message that is taken, in bytes: a client that was slow gets a whole window in one,
+/// behind the byte that names its channel.
+const LONGEST_MESSAGE: usize = 2 * WINDOW;
 
 impl Client {
     /// Opens a WebSocket.
