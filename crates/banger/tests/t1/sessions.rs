@@ -146,6 +146,14 @@ fn input_is_sent_by_the_rule() {
 }
 
 #[test]
+fn a_whole_window_of_output_may_come_in_one_message() {
+    let fake = Fake::start();
+    let ended = fake.run(&["exec", "dev", "window"]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert_eq!(ended.out.len(), banger_proto::guest::flow::WINDOW);
+}
+
+#[test]
 fn an_interrupt_reaches_the_command() {
     let fake = Fake::start();
     let mut child = fake

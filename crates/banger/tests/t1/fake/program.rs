@@ -1,7 +1,7 @@
 //! Programs that a made-up guest has.
 
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::guest::flow::Outbox;
+use banger_proto::guest::flow::{Outbox, WINDOW};
 use banger_proto::owner::exec::{Ended, Start};
 use std::collections::VecDeque;
 
@@ -34,6 +34,10 @@ impl Program {
             [b"both"] => {
                 stdout.push(b"to out\n");
                 stderr.push(b"to err\n");
+                Self::Said(0)
+            }
+            [b"window"] => {
+                stdout.push(&vec![b'x'; WINDOW]);
                 Self::Said(0)
             }
             [b"args", rest @ ..] => {

@@ -219,7 +219,7 @@ impl Guest {
             return Some([&[channel::CREDIT][..], &credit.to_bytes()].concat());
         }
         for (number, outbox) in [(2, &mut self.stderr), (1, &mut self.stdout)] {
-            if let Some(bytes) = outbox.take(30_000) {
+            if let Some(bytes) = outbox.take(usize::MAX) {
                 return Some([&[number][..], &bytes].concat());
             }
         }
