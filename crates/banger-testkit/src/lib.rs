@@ -13,6 +13,7 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+pub mod api;
 pub mod bench;
 pub mod checks;
 pub mod fixtures;

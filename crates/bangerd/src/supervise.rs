@@ -303,8 +303,11 @@ async fn remove(sandbox: &Sandbox) {
     let deleting = sandbox
         .request(|reply| Command::Delete(Progress::silent(), reply))
         .await;
-    if let Err(fault) = deleting {
-        tracing::error!("cannot remove what a failed creation made: {fault}");
+    match deleting {
+        // Somebody else has deleted it meanwhile.
+        Err(fault) if fault.code == FaultCode::NotFound => {}
+        Err(fault) => tracing::error!("cannot remove what a failed creation made: {fault}"),
+        Ok(_) => {}
     }
 }
 

@@ -14,3 +14,4 @@ mod machine;
 mod publish;
 mod refusal;
 mod set;
+mod together;

@@ -74,6 +74,8 @@ pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbo
 struct UnderWay {
     future: BoxFuture<'static, Outcome>,
     reply: Option<Reply>,
+    /// It deletes the sandbox: nothing overtakes that.
+    deletes: bool,
 }
 
 struct Driver {
@@ -161,7 +163,7 @@ impl Driver {
             None => Admission::Go,
         };
         match admission {
-            Admission::Go if self.work.is_some() && !overtakes(&command) => {
+            Admission::Go if self.work.is_some() && !self.overtakes(&command) => {
                 self.waiting.push_back(command);
             }
             Admission::Go => self.act(command),
@@ -173,6 +175,13 @@ impl Driver {
                 answer(command.into_reply(), Err(refused(&view, refusal)));
             }
         }
+    }
+
+    /// Whether a command does not wait for the work under way. A second deletion waits for the first,
+    /// which may not have been recorded yet: whoever asked for that would be told that it failed.
+    fn overtakes(&self, command: &Command) -> bool {
+        let deletes = self.work.as_ref().is_some_and(|work| work.deletes);
+        !deletes && matches!(command, Command::Kill(..) | Command::Delete(..))
     }
 
     fn act(&mut self, command: Command) {
@@ -202,6 +211,7 @@ impl Driver {
             }
             Command::Delete(progress, reply) => {
                 self.begin(Some(reply), progress, |work| works::delete(work).boxed());
+                self.work.iter_mut().for_each(|work| work.deletes = true);
             }
             Command::Set(request, progress, reply) => {
                 self.begin(Some(reply), progress, move |work| {
@@ -244,12 +254,16 @@ impl Driver {
             .catch_unwind()
             .map(|finished| finished.unwrap_or_else(|_| works::broke_off(spare)))
             .boxed();
-        self.work = Some(UnderWay { future, reply });
+        self.work = Some(UnderWay {
+            future,
+            reply,
+            deletes: false,
+        });
     }
 
     /// Drops the work under way: who waits for it is told that it was overtaken.
     fn cancel_work(&mut self) {
-        if let Some(UnderWay { future, reply }) = self.work.take() {
+        if let Some(UnderWay { future, reply, .. }) = self.work.take() {
             drop(future);
             if let Some(reply) = reply {
                 let name = self.view.borrow().record.name.clone();
@@ -408,11 +422,6 @@ impl Driver {
             works::note_end(work, reason).boxed()
         });
     }
-}
-
-/// Which commands do not wait for work under way.
-const fn overtakes(command: &Command) -> bool {
-    matches!(command, Command::Kill(..) | Command::Delete(..))
 }
 
 fn answer(reply: Reply, result: Result<Record, Fault>) {
