@@ -129,12 +129,7 @@ impl World {
     /// When the binaries were not built.
     #[must_use]
     pub fn bare() -> Self {
-        let own = std::env::current_exe().expect("this test's path");
-        let built = own
-            .parent()
-            .and_then(Path::parent)
-            .expect("target/<profile>")
-            .to_owned();
+        let built = built();
         let mut world = Self::new(built.clone());
         world.simulated = true;
         let qemu = world.path("qemu-system-x86_64");
@@ -292,6 +287,12 @@ impl World {
         std::fs::write(directory.join("config.toml"), toml).expect("written");
     }
 
+    /// Gives all its programs another variable, or another value of one.
+    pub fn set_variable(&mut self, name: &str, value: PathBuf) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value));
+    }
+
     /// Tells the simulated QEMU how to behave from now on; see [`crate::simulated_qemu`].
     pub fn scenario(&self, name: &str) {
         std::fs::write(self.path("scenario"), name).expect("written");
@@ -431,6 +432,14 @@ impl World {
             if left.is_empty() { Ok(()) } else { Err(left) }
         });
     }
+}
+
+/// `target/<profile>`: where this program was built to, or the directory above the one for tests.
+fn built() -> PathBuf {
+    let own = std::env::current_exe().expect("this program's path");
+    let directory = own.parent().expect("a directory");
+    let tests = directory.ends_with("deps").then(|| directory.parent());
+    tests.flatten().unwrap_or(directory).to_owned()
 }
 
 fn text(path: &Path) -> &str {

@@ -7,6 +7,7 @@ pub mod crash;
 pub mod lifecycle;
 pub mod publish;
 pub mod refusal;
+pub mod restarts;
 pub mod terminal;
 
 /// Arguments of a `vm run` with the least guest, then those given.

@@ -13,5 +13,6 @@ mod hostile;
 mod machine;
 mod publish;
 mod refusal;
+mod restarts;
 mod set;
 mod together;

@@ -1,6 +1,6 @@
 //! What only a real guest can show: identity, disks, isolation, odd images.
 
-use banger_testkit::checks::{run, start};
+use banger_testkit::checks::{restarts, run, start};
 use banger_testkit::fixtures::tar_entry;
 use banger_testkit::{Ran, World};
 use std::path::Path;
@@ -228,4 +228,10 @@ fn doctor_says_which_accelerator_was_chosen_and_why() {
             .contains("not probed"),
         "{accelerator}"
     );
+}
+
+#[test]
+fn sessions_lose_and_double_no_line_over_eight_ends_of_the_daemon() {
+    let mut world = World::real();
+    restarts::sessions_lose_and_double_no_line_however_often_the_daemon_ends(&mut world, 8);
 }

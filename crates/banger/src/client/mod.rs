@@ -22,7 +22,7 @@ use hyper::{Method, Response};
 use operation::Events;
 use request::{Ask, Connection, Unanswered};
 use serde::{Serialize, de::DeserializeOwned};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::Instant;
@@ -33,6 +33,8 @@ use version::Verdict;
 pub struct Client {
     surroundings: Surroundings,
     idle: RefCell<Vec<Connection>>,
+    /// The pid of the daemon that the first connection was made to, where the kernel tells it.
+    daemon: Cell<Option<i32>>,
     note: Option<String>,
 }
 
@@ -45,6 +47,7 @@ impl Client {
         let mut client = Self {
             surroundings,
             idle: RefCell::default(),
+            daemon: Cell::default(),
             note: None,
         };
         let deadline = Instant::now() + daemon_start::START_LIMIT;
@@ -69,10 +72,12 @@ impl Client {
             Err(Unconnected::Nobody(_)) => return Ok(None),
             stream => stream?,
         };
+        let daemon = Cell::new(pid_of(&stream));
         let idle = RefCell::new(vec![request::open(stream).await?]);
         Ok(Some(Self {
             surroundings,
             idle,
+            daemon,
             note: None,
         }))
     }
@@ -84,7 +89,9 @@ impl Client {
     }
 
     async fn settle(&mut self) -> Result<(), Lost> {
-        let connection = request::open(self.stream().await?).await?;
+        let stream = self.stream().await?;
+        self.daemon.set(pid_of(&stream));
+        let connection = request::open(stream).await?;
         self.idle.borrow_mut().push(connection);
         if matches!(self.surroundings.place(), Place::Given(_)) {
             return Ok(());
@@ -124,16 +131,16 @@ impl Client {
         Ok(())
     }
 
-    /// Waits until nobody listens any more.
+    /// Waits until the daemon listens no more. Another may listen then: whoever has a session starts
+    /// the next one at once.
     ///
     /// # Errors
     /// A fault after 15 s.
     pub async fn wait_until_gone(&self) -> Result<(), Fault> {
         let deadline = Instant::now() + daemon_start::START_LIMIT;
         let place = self.surroundings.place();
-        while connect::connect(&place, self.surroundings.uid)
-            .await
-            .is_ok()
+        while let Ok(stream) = connect::connect(&place, self.surroundings.uid).await
+            && pid_of(&stream) == self.daemon.get()
         {
             if Instant::now() >= deadline {
                 let message = "the daemon agreed to stop and still listens";
@@ -231,6 +238,11 @@ impl Client {
     pub async fn begin(&self, ask: Ask) -> Result<Events, Fault> {
         Ok(Events::new(self.open(ask).await?.into_body()))
     }
+}
+
+/// Who listens (`SO_PEERCRED`, unix(7)).
+fn pid_of(stream: &UnixStream) -> Option<i32> {
+    stream.peer_cred().ok().and_then(|peer| peer.pid())
 }
 
 /// Why a request brought nothing.
