@@ -3,6 +3,7 @@
 
 mod commands;
 mod crashes;
+mod load;
 mod network;
 mod refusals;
 
@@ -55,7 +56,13 @@ const fn unit(package: &'static str, name: &'static str) -> Test {
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
-    [commands::LIST, refusals::LIST, crashes::LIST, network::LIST]
-        .into_iter()
-        .flatten()
+    [
+        commands::LIST,
+        refusals::LIST,
+        crashes::LIST,
+        load::LIST,
+        network::LIST,
+    ]
+    .into_iter()
+    .flatten()
 }

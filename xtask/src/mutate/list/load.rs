@@ -1,0 +1,34 @@
+//! Many machines, many clients, and processes that are killed all the time.
+
+use super::whole;
+use crate::mutate::Mutation;
+
+pub(super) const LIST: &[Mutation] = &[
+    Mutation {
+        holds: "no operation waits for another machine's",
+        file: "crates/bangerd/src/sandbox/act.rs",
+        from: "let (process, started) = phases::start(self).await?;",
+        to: "static ALL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+                let _turn = ALL.lock().await;
+                let (process, started) = phases::start(self).await?;",
+        test: whole(
+            "together::no_operation_waits_for_another_machine_s_and_the_list_answers_all_the_time",
+        ),
+    },
+    Mutation {
+        holds: "a second deletion does not make the first one fail",
+        file: "crates/bangerd/src/sandbox/driver.rs",
+        from: "!deletes && matches!(command, Command::Kill(..) | Command::Delete(..))",
+        to: "(!deletes || true) && matches!(command, Command::Kill(..) | Command::Delete(..))",
+        test: whole(
+            "together::a_machine_that_is_deleted_while_it_is_created_is_gone_and_its_creator_is_told",
+        ),
+    },
+    Mutation {
+        holds: "a daemon that was asked to leave has left when its successor listens",
+        file: "crates/banger/src/client/mod.rs",
+        from: "            && pid_of(&stream) == self.daemon.get()\n",
+        to: "",
+        test: whole("restarts::sessions_lose_and_double_no_line_over_a_hundred_ends_of_the_daemon"),
+    },
+];
