@@ -2,6 +2,7 @@
 
 use banger_model::defaults::HostSize;
 use banger_proto::guest::hello::UnixTime;
+use banger_proto::owner::time::UtcTime;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -45,6 +46,13 @@ pub struct Room {
     pub free: u64,
     /// All that there is.
     pub total: u64,
+}
+
+/// Now, as it is written into files.
+#[must_use]
+pub fn utc_now() -> UtcTime {
+    let now = now();
+    UtcTime::from_ms(now.seconds.saturating_mul(1000) + u64::from(now.nanoseconds / 1_000_000))
 }
 
 /// Now.

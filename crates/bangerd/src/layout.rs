@@ -97,6 +97,16 @@ impl Layout {
     pub fn lock_file(&self) -> PathBuf {
         self.runtime.join("bangerd.lock")
     }
+    /// What was asked of the daemon, by whom, and what came of it: a line each.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.state.join("audit.jsonl")
+    }
+    /// What happened to sandboxes: a line each.
+    #[must_use]
+    pub fn event_log(&self) -> PathBuf {
+        self.state.join("events.jsonl")
+    }
     /// The daemon's own log.
     #[must_use]
     pub fn daemon_log(&self) -> PathBuf {

@@ -5,9 +5,11 @@
 
 pub mod accelerators;
 pub mod api;
+pub mod audit;
 pub mod config;
 pub mod disks;
 pub mod doctor;
+pub mod events;
 pub mod guest;
 pub mod host;
 pub mod host_network;
@@ -15,6 +17,7 @@ pub mod images;
 pub mod initramfs;
 pub mod kernels;
 pub mod layout;
+mod lines;
 pub mod operation;
 pub mod progress;
 pub mod publish;

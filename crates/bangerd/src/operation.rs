@@ -6,10 +6,11 @@
 use crate::host;
 use crate::progress::{Progress, Told};
 use banger_model::SandboxId;
-use banger_proto::fault::Fault;
+use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::operation::Event;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 pub use banger_proto::root::OpId;
@@ -31,6 +32,8 @@ struct Story {
 #[derive(Debug)]
 pub struct Operation {
     id: OpId,
+    sandbox: Option<SandboxId>,
+    begun: Instant,
     story: Mutex<Story>,
     told: Notify,
 }
@@ -54,6 +57,8 @@ impl Operation {
         };
         Self {
             id,
+            sandbox,
+            begun: Instant::now(),
             story: Mutex::new(story),
             told: Notify::new(),
         }
@@ -62,6 +67,11 @@ impl Operation {
     /// Its id.
     pub const fn id(&self) -> OpId {
         self.id
+    }
+
+    /// The sandbox that it makes or changes.
+    pub const fn sandbox(&self) -> Option<SandboxId> {
+        self.sandbox
     }
 
     fn tell(&self, event: Event) {
@@ -111,15 +121,57 @@ impl Operation {
     }
 }
 
+/// What an operation came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// Its id.
+    pub id: OpId,
+    /// The sandbox that it made or changed.
+    pub sandbox: Option<SandboxId>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From its beginning to its end.
+    pub took: Duration,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// It failed so.
+    Failed(FaultCode),
+}
+
+/// Who is told of each operation's end; must return at once.
+type Listener = Arc<dyn Fn(&Ended) + Send + Sync>;
+
 /// The operations that go on.
-#[derive(Debug, Clone, Default)]
-pub struct Operations(Arc<Mutex<HashMap<OpId, Arc<Operation>>>>);
+#[derive(Clone, Default)]
+pub struct Operations {
+    going_on: Arc<Mutex<HashMap<OpId, Arc<Operation>>>>,
+    listener: Option<Listener>,
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Operations").field(&self.going_on).finish()
+    }
+}
 
 impl Operations {
+    /// None yet; `listener` is told of each one's end, and must return at once.
+    pub fn told_to(listener: impl Fn(&Ended) + Send + Sync + 'static) -> Self {
+        Self {
+            going_on: Arc::default(),
+            listener: Some(Arc::new(listener)),
+        }
+    }
+
     /// How many go on.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().len()
     }
 
     /// Begins an operation on a sandbox that there is, or on something else: `work` runs in a task of
@@ -159,7 +211,7 @@ impl Operations {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OpId, Arc<Operation>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.going_on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,6 +245,18 @@ impl Running {
 
     fn finish(&mut self, last: Event) {
         self.done = true;
+        let outcome = match &last {
+            Event::Failed { fault } => Outcome::Failed(fault.code),
+            _ => Outcome::Done,
+        };
+        if let Some(listener) = &self.operations.listener {
+            listener(&Ended {
+                id: self.operation.id,
+                sandbox: self.operation.sandbox,
+                outcome,
+                took: self.operation.begun.elapsed(),
+            });
+        }
         self.operation.tell(last);
         self.operations.lock().remove(&self.operation.id);
     }
@@ -202,7 +266,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.done {
             let fault = Fault::new(
-                banger_proto::fault::FaultCode::Failed,
+                FaultCode::Failed,
                 "the operation broke off: an error in banger itself, or the daemon is leaving",
             );
             let id = self.operation.id;
@@ -216,7 +280,6 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use banger_proto::fault::FaultCode;
 
     async fn all(operation: &Operation) -> Vec<String> {
         let mut place = Place::default();
@@ -276,6 +339,29 @@ mod tests {
             told.last().is_some_and(|last| last.contains("broke off")),
             "{told:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn each_end_is_told_once_with_what_it_came_to() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let operations = Operations::told_to(move |ended| {
+            heard.lock().expect("whole").push((ended.id, ended.outcome));
+        });
+        let good = operations.begin(None, |_, _| async { Ok(serde_json::Value::Null) });
+        all(&good).await;
+        let bad = operations.begin(None, |_, _| async {
+            Err(Fault::new(FaultCode::Guest, "silent"))
+        });
+        all(&bad).await;
+        let broken = operations.begin(None, |_, _| async { panic!("on purpose") });
+        all(&broken).await;
+        let expected = [
+            (good.id(), Outcome::Done),
+            (bad.id(), Outcome::Failed(FaultCode::Guest)),
+            (broken.id(), Outcome::Failed(FaultCode::Failed)),
+        ];
+        assert_eq!(*told.lock().expect("whole"), expected);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Told {
 #[derive(Clone)]
 pub struct Progress {
     op: OpId,
+    /// Whether somebody has asked for it.
+    asked: bool,
     listener: Arc<dyn Fn(Told) + Send + Sync>,
 }
 
@@ -37,19 +39,29 @@ impl Progress {
     pub fn of(op: OpId, listener: impl Fn(Told) + Send + Sync + 'static) -> Self {
         Self {
             op,
+            asked: true,
             listener: Arc::new(listener),
         }
     }
 
     /// The same for work that nobody has begun as an operation: it gets an id of its own.
     pub fn to(listener: impl Fn(Told) + Send + Sync + 'static) -> Self {
-        Self::of(operation::new_id(), listener)
+        Self {
+            asked: false,
+            ..Self::of(operation::new_id(), listener)
+        }
     }
 
     /// The operation's id, for whoever it is handed on to.
     #[must_use]
     pub const fn op(&self) -> OpId {
         self.op
+    }
+
+    /// The id of the operation that somebody has asked for; none where nobody has.
+    #[must_use]
+    pub fn operation(&self) -> Option<OpId> {
+        self.asked.then_some(self.op)
     }
 
     /// Tells nobody.

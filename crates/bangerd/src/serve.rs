@@ -1,8 +1,10 @@
 //! Serving: one daemon per layout, its socket, and how it leaves.
 
 use crate::api::{self, Api};
+use crate::audit::{Asker, Audit, Entry, Peer, Strangers};
 use crate::config::Config;
 use crate::disks::DiskError;
+use crate::events::Feed;
 use crate::layout::{Layout, fits_socket_address};
 use crate::operation::Operations;
 use crate::sandbox::Clock;
@@ -19,7 +21,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -111,22 +113,45 @@ pub fn bind(layout: &Layout, _claim: &Claim) -> Result<UnixListener, Fault> {
 }
 
 /// Connections of the daemon's own user and of nobody else.
-struct OwnersOnly(UnixListener);
+pub(crate) struct OwnersOnly {
+    listener: UnixListener,
+    audit: Audit,
+    strangers: Strangers,
+}
+
+impl OwnersOnly {
+    fn refuse(&mut self, peer: Option<Asker>) {
+        let user = peer.map_or_else(|| "unknown".into(), |peer| peer.uid.to_string());
+        if let Some(times) = self.strangers.refused(Instant::now()) {
+            tracing::warn!(
+                times,
+                "refused connections of others, the last of user {user}"
+            );
+            self.audit.put(Entry {
+                asker: peer,
+                verb: Some("connect".into()),
+                fault: Some(FaultCode::Refused),
+                times: Some(times),
+                ..Entry::at(host::utc_now())
+            });
+        }
+    }
+}
 
 impl axum::serve::Listener for OwnersOnly {
     type Io = UnixStream;
-    type Addr = ();
+    type Addr = Peer;
 
-    async fn accept(&mut self) -> (UnixStream, ()) {
+    async fn accept(&mut self) -> (UnixStream, Peer) {
         let own = rustix::process::getuid().as_raw();
         loop {
-            match self.0.accept().await {
+            match self.listener.accept().await {
                 Ok((connection, _)) => match connection.peer_cred() {
-                    Ok(peer) if peer.uid() == own => return (connection, ()),
-                    Ok(peer) => tracing::warn!("refused a connection of user {}", peer.uid()),
-                    Err(error) => {
-                        tracing::warn!("refused a connection of an unknown user: {error}");
+                    Ok(peer) if peer.uid() == own => {
+                        return (connection, Peer(Strangers::asker(&peer)));
                     }
+                    Ok(peer) => self.refuse(Some(Strangers::asker(&peer))),
+                    Err(_) => self.refuse(None),
                 },
                 Err(error) => {
                     // Out of descriptors, for one: give others time to close theirs.
@@ -137,8 +162,10 @@ impl axum::serve::Listener for OwnersOnly {
         }
     }
 
-    fn local_addr(&self) -> std::io::Result<()> {
-        Ok(())
+    fn local_addr(&self) -> std::io::Result<Peer> {
+        let uid = rustix::process::getuid().as_raw();
+        let pid = std::process::id().try_into().ok();
+        Ok(Peer(Asker { uid, pid }))
     }
 }
 
@@ -160,7 +187,14 @@ pub async fn serve(
     let rounds = tokio::spawn(api.supervisor.clone().rounds());
     let services = Arc::clone(&api.supervisor.services);
     let until_told = leaving.clone();
-    let serving = axum::serve(OwnersOnly(listener), api::router(api))
+    let audit = api.audit.clone();
+    let listener = OwnersOnly {
+        listener,
+        audit: audit.clone(),
+        strangers: Strangers::default(),
+    };
+    let router = api::router(api).into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(listener, router)
         .with_graceful_shutdown(async move { until_told.cancelled().await });
     let outcome = tokio::select! {
         outcome = serving => outcome.map_err(|error| Fault::from_error(FaultCode::Failed, &error)),
@@ -168,6 +202,8 @@ pub async fn serve(
     };
     rounds.abort();
     services.host_network.leave().await;
+    services.feed.drained().await;
+    audit.drained().await;
     tracing::info!("leaving");
     outcome
 }
@@ -182,9 +218,12 @@ async fn prepare(layout: Layout, config: Config, executable: PathBuf) -> Result<
     let build = std::fs::metadata(&executable)
         .map(|found| build_of(&found))
         .unwrap_or_default();
+    let feed = open_feed(&layout, &store).await?;
+    let audit = Audit::of(&layout);
+    let heard = audit.clone();
     let supervisor = Supervisor {
-        services: Arc::new(Services::new(layout, config, store, executable)),
-        operations: Operations::default(),
+        services: Arc::new(Services::new(layout, config, store, feed, executable)),
+        operations: Operations::told_to(move |ended| heard.ended(ended)),
         clock: Clock::start(),
     };
     supervisor.adopt_all().await?;
@@ -200,11 +239,29 @@ async fn prepare(layout: Layout, config: Config, executable: PathBuf) -> Result<
     );
     Ok(Api {
         supervisor,
+        audit,
         version: Arc::new(version),
         leaving: CancellationToken::new(),
         started_at: host::now().seconds,
         last_request: Arc::new(AtomicU64::new(0)),
     })
+}
+
+/// Up to which number events may have been given that were never written.
+const EVENT_FLOOR: &str = "event_floor";
+
+async fn open_feed(layout: &Layout, store: &Store) -> Result<Feed, Fault> {
+    let floor = store.setting(EVENT_FLOOR).await?;
+    let floor = floor.and_then(|floor| floor.parse().ok()).unwrap_or(0);
+    let (store, runtime) = (store.clone(), tokio::runtime::Handle::current());
+    Ok(Feed::open(&layout.event_log(), floor, move |floor: u64| {
+        let store = store.clone();
+        runtime.spawn(async move {
+            if let Err(error) = store.put_setting(EVENT_FLOOR, floor.to_string()).await {
+                tracing::error!("numbers of events may be given twice: {error}");
+            }
+        });
+    }))
 }
 
 /// Whatever lies among the stagings was left by a daemon that was killed.

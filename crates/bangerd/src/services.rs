@@ -3,6 +3,7 @@
 
 use crate::accelerators::Accelerators;
 use crate::config::{BUILTIN_IMAGE, BUILTIN_KERNEL, Config};
+use crate::events::Feed;
 use crate::host_network::{Dependencies, Helper, HostNetwork};
 use crate::images::{Image, ImageStore};
 use crate::initramfs;
@@ -36,6 +37,8 @@ pub struct Services {
     pub kernels: KernelStore,
     /// The sandboxes that there are.
     pub registry: Arc<Registry>,
+    /// What happens to sandboxes.
+    pub feed: Feed,
     /// The host's network.
     pub host_network: HostNetwork,
     /// Which sandbox has which published port.
@@ -87,7 +90,13 @@ pub(crate) async fn blocking<T: Send + 'static>(
 impl Services {
     /// Fills the bag.
     #[must_use]
-    pub fn new(layout: Layout, config: Config, store: Store, executable: PathBuf) -> Self {
+    pub fn new(
+        layout: Layout,
+        config: Config,
+        store: Store,
+        feed: Feed,
+        executable: PathBuf,
+    ) -> Self {
         Self {
             host_network: HostNetwork::new(Dependencies {
                 helper: Helper::standalone(
@@ -104,6 +113,7 @@ impl Services {
             config,
             store,
             registry: Arc::default(),
+            feed,
             endpoints: Arc::default(),
             executable,
             vmm: OnceCell::new(),

@@ -10,7 +10,7 @@ use crate::operation::{OpId, Operations};
 use crate::progress::Progress;
 use crate::record::{OnBridge, Record};
 use crate::registry::Reservation;
-use crate::sandbox::{self, Clock, Command, Sandbox};
+use crate::sandbox::{self, Clock, Command, Origin, Sandbox};
 use crate::services::Services;
 use crate::vmm::console;
 use banger_model::defaults::{HostSize, vm_defaults};
@@ -58,7 +58,7 @@ impl Supervisor {
         });
         self.services.host_network.adopt(living.collect()).await;
         for record in records {
-            let sandbox = sandbox::spawn(Arc::clone(&self.services), record, true);
+            let sandbox = sandbox::spawn(Arc::clone(&self.services), record, Origin::Left);
             self.services.registry.insert(sandbox);
         }
         Ok(())
@@ -111,7 +111,7 @@ impl Supervisor {
         }
         self.services.boot_files(&spec, progress).await?;
         disks::require_room(&self.services.layout.sandboxes())?;
-        let sandbox = self.record(&reservation, spec).await?;
+        let sandbox = self.record(&reservation, spec, progress.op()).await?;
         let guard = RemoveUnlessKept {
             sandbox: Arc::clone(&sandbox),
             kept: false,
@@ -186,7 +186,12 @@ impl Supervisor {
         })
     }
 
-    async fn record(&self, reservation: &Reservation, spec: Spec) -> Result<Arc<Sandbox>, Fault> {
+    async fn record(
+        &self,
+        reservation: &Reservation,
+        spec: Spec,
+        op: OpId,
+    ) -> Result<Arc<Sandbox>, Fault> {
         let record = Record {
             id: reservation.id,
             name: reservation.name.clone(),
@@ -201,7 +206,7 @@ impl Supervisor {
             }),
         };
         self.services.store.put(&record).await?;
-        let sandbox = sandbox::spawn(Arc::clone(&self.services), record, false);
+        let sandbox = sandbox::spawn(Arc::clone(&self.services), record, Origin::New(op));
         self.services.registry.insert(Arc::clone(&sandbox));
         Ok(sandbox)
     }

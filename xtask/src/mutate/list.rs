@@ -5,6 +5,7 @@ mod commands;
 mod crashes;
 mod load;
 mod network;
+mod records;
 mod refusals;
 
 use super::{Mutation, Test};
@@ -62,6 +63,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         crashes::LIST,
         load::LIST,
         network::LIST,
+        records::LIST,
     ]
     .into_iter()
     .flatten()

@@ -10,10 +10,12 @@
 pub mod artifact;
 pub mod byte_text;
 pub mod daemon;
+pub mod event;
 pub mod exec;
 pub mod file;
 pub mod operation;
 pub mod sandbox;
+pub mod time;
 
 pub use byte_text::ByteText;
 

@@ -7,8 +7,10 @@
     reason = "tests say what is wrong by a panic"
 )]
 
+mod audit;
 mod bridge;
 mod daemon;
+mod events;
 mod hostile;
 mod machine;
 mod publish;

@@ -6,6 +6,7 @@
 
 pub mod connect;
 pub mod daemon_start;
+pub mod happenings;
 mod io;
 pub mod operation;
 pub mod path;

@@ -5,6 +5,7 @@ use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::operation::Event;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
 
 /// The longest line that is read, in bytes.
 const LONGEST_LINE: usize = 4 * 1024 * 1024;
@@ -53,20 +54,20 @@ fn ended_early() -> Fault {
     .with_remedy("see with `banger vm list` how far it came, then run the command again")
 }
 
-/// Bytes into events, a line each.
+/// Bytes into what each line holds.
 #[derive(Debug, Default)]
-struct Lines {
+pub(super) struct Lines {
     pending: Vec<u8>,
     /// Where the search for a line's end goes on.
     searched: usize,
 }
 
 impl Lines {
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
     }
 
-    fn take(&mut self) -> Result<Option<Event>, Fault> {
+    pub(super) fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Fault> {
         loop {
             let fresh = self.pending.get(self.searched..).unwrap_or_default();
             let Some(length) = fresh.iter().position(|byte| *byte == b'\n') else {
@@ -100,7 +101,7 @@ mod tests {
         let mut events = Vec::new();
         for byte in text {
             lines.push(&[*byte]);
-            events.extend(lines.take().expect("readable"));
+            events.extend(lines.take::<Event>().expect("readable"));
         }
         assert_eq!(
             events,
@@ -116,9 +117,9 @@ mod tests {
     fn garbage_and_endless_lines_are_faults() {
         let mut lines = Lines::default();
         lines.push(b"nonsense\n");
-        assert!(lines.take().is_err());
+        assert!(lines.take::<Event>().is_err());
         let mut lines = Lines::default();
         lines.push(&vec![b'x'; LONGEST_LINE + 1]);
-        assert!(lines.take().is_err());
+        assert!(lines.take::<Event>().is_err());
     }
 }

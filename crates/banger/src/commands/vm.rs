@@ -1,8 +1,8 @@
 //! `banger vm`.
 
 use super::{
-    App, copy, create, delete, exec, health, kill, list, logs, ports, prune, publish, restart, run,
-    set, show, start, stop,
+    App, copy, create, delete, events, exec, health, kill, list, logs, ports, prune, publish,
+    restart, run, set, show, start, stop,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -30,6 +30,7 @@ pub enum VmCommand {
     Shell(exec::Shell),
     Cp(copy::Copy),
     Logs(logs::Logs),
+    Events(events::Events),
     Prune(prune::Prune),
     Publish(publish::Publish),
     Unpublish(publish::Unpublish),
@@ -58,6 +59,7 @@ impl VmCommand {
             Self::Shell(verb) => verb.run(app).await,
             Self::Cp(verb) => verb.run(app).await,
             Self::Logs(verb) => verb.run(app).await,
+            Self::Events(verb) => verb.run(app).await,
             Self::Prune(verb) => verb.run(app).await,
             Self::Publish(verb) => verb.run(app).await,
             Self::Unpublish(verb) => verb.run(app).await,

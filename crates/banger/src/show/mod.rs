@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod daemon;
+pub mod event;
 pub mod progress;
 pub mod sandbox;
 pub mod table;
@@ -91,6 +92,15 @@ impl Show {
         self.raw(text + "\n")
     }
 
+    /// Writes JSON to standard output, on one line: for what comes one by one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn json_line(&self, content: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+        let text = serde_json::to_string(content).unwrap_or_default();
+        self.raw(text + "\n")
+    }
+
     /// Writes a table to standard output.
     ///
     /// # Errors
@@ -103,6 +113,13 @@ impl Show {
     pub fn note(&self, text: &str) {
         if !self.quiet {
             eprintln!("{}", harmless(text));
+        }
+    }
+
+    /// Says something that only who asked for more wants to know.
+    pub fn verbose_note(&self, text: &str) {
+        if self.verbose {
+            self.note(text);
         }
     }
 

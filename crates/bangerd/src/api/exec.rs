@@ -6,14 +6,19 @@
 
 use super::Api;
 use super::reply::Refused;
+use crate::audit::{Entry, bounded};
 use crate::guest::{Incoming, Stream};
+use crate::host;
+use crate::operation::{OpId, new_id};
 use crate::sandbox::Sandbox;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::flow::Credit;
 use banger_proto::guest::message::{self, Answer, Call, Notice, Steer};
+use banger_proto::owner::OP_HEADER;
 use banger_proto::owner::exec::{Ended, Open, Opened, SUBPROTOCOL, Size, channel, parse_session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,28 +46,36 @@ pub(super) async fn exec(
         .protocols([SUBPROTOCOL])
         .max_message_size(LONGEST_MESSAGE)
         .max_frame_size(LONGEST_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| async move {
+    let op = new_id();
+    let mut response = upgrade.on_upgrade(move |socket| async move {
         Session {
             socket,
             api,
             sandbox,
+            op,
         }
         .run()
         .await;
         drop(guard);
-    }))
+    });
+    if let Ok(op) = HeaderValue::from_str(&op.to_string()) {
+        response.headers_mut().insert(OP_HEADER, op);
+    }
+    Ok(response)
 }
 
 struct Session {
     socket: WebSocket,
     api: Api,
     sandbox: Arc<Sandbox>,
+    /// Its id in the audit log.
+    op: OpId,
 }
 
 /// Why a session's pumping ended.
 enum End {
     /// The client was told how the session ended.
-    Told,
+    Told(String),
     /// The client is gone.
     ClientGone,
     /// The daemon is leaving: the session stays in the guest, the client will come back.
@@ -74,6 +87,13 @@ impl Session {
         match self.open().await {
             Ok(Some(stream)) => {
                 let end = self.pump(&stream).await;
+                self.audit(|entry| {
+                    entry.outcome = Some(match &end {
+                        End::Told(how) => how.clone(),
+                        End::ClientGone => "hung up, its client is gone".into(),
+                        End::Leaving => "goes on, the daemon leaves".into(),
+                    });
+                });
                 if matches!(end, End::ClientGone) {
                     // A link that is lost has nobody left to hang up on.
                     let _lost = stream.steer(&Steer::Hangup).await;
@@ -82,10 +102,25 @@ impl Session {
             }
             Ok(None) => {}
             Err(fault) => {
+                self.audit(|entry| {
+                    entry.outcome = Some("failed".into());
+                    entry.fault = Some(fault.code);
+                });
                 self.tell(&Opened::Failed { fault }).await;
             }
         }
         let _closed_already = self.socket.send(Message::Close(None::<CloseFrame>)).await;
+    }
+
+    /// Records something of this session; neither arguments nor environment, which hold secrets.
+    fn audit(&self, say: impl FnOnce(&mut Entry)) {
+        let mut entry = Entry {
+            op: Some(self.op.to_string()),
+            sandbox: Some(self.sandbox.id.to_string()),
+            ..Entry::at(host::utc_now())
+        };
+        say(&mut entry);
+        self.api.audit.put(entry);
     }
 
     /// Reads what the client wants and starts or attaches; `None` when the client left.
@@ -106,6 +141,14 @@ impl Session {
         };
         let open: Open = serde_json::from_str(&text)
             .map_err(|error| bad(format!("the opening message cannot be read: {error}")))?;
+        self.audit(|entry| match &open {
+            Open::Start(start) => {
+                let program = start.argv.first();
+                entry.program = program.map(|program| bounded(&program.0));
+                entry.arguments = Some(start.argv.len().saturating_sub(1));
+            }
+            Open::Attach(_) => entry.outcome = Some("taken up again".into()),
+        });
         let (call, stdout, stderr) = call_of(open)?;
         let link = self.sandbox.guest().await?;
         let stream = link.open(&call).await?;
@@ -149,9 +192,10 @@ impl Session {
                             return End::ClientGone;
                         }
                     }
-                    Pass::Last(message) => {
-                        let _gone = self.socket.send(message).await;
-                        return End::Told;
+                    Pass::Last(last) => {
+                        let how = words(&last);
+                        let _gone = self.socket.send(ended(&last)).await;
+                        return End::Told(how);
                     }
                     Pass::Nothing => {}
                 },
@@ -217,7 +261,7 @@ fn call_of(open: Open) -> Result<(Call, u64, u64), Fault> {
 
 enum Pass {
     On(Message),
-    Last(Message),
+    Last(Ended),
     Nothing,
 }
 
@@ -226,6 +270,16 @@ fn binary(channel: u8, parts: &[&[u8]]) -> Message {
     bytes.push(channel);
     parts.iter().for_each(|part| bytes.extend_from_slice(part));
     Message::Binary(bytes.into())
+}
+
+/// How a session ended, for the audit log.
+fn words(ended: &Ended) -> String {
+    match ended {
+        Ended::Code { code } => format!("exit status {code}"),
+        Ended::Signal { signal } => format!("signal {signal}"),
+        Ended::Taken => "taken up by another client".into(),
+        Ended::Failed { .. } => "lost with its guest".into(),
+    }
 }
 
 fn ended(ended: &Ended) -> Message {
@@ -240,15 +294,15 @@ fn to_client(incoming: Incoming) -> Pass {
         Incoming::Data(number, bytes) => Pass::On(binary(number, &[&bytes])),
         Incoming::Credit(credit) => Pass::On(binary(channel::CREDIT, &[&credit.to_bytes()])),
         Incoming::End(number) => Pass::On(binary(channel::END, &[&[number]])),
-        Incoming::Notice(Notice::Exited(status)) => Pass::Last(ended(&status.into())),
-        Incoming::Notice(Notice::Taken) => Pass::Last(ended(&Ended::Taken)),
+        Incoming::Notice(Notice::Exited(status)) => Pass::Last(status.into()),
+        Incoming::Notice(Notice::Taken) => Pass::Last(Ended::Taken),
         // A session has no connection that could end.
         Incoming::Answer(_) | Incoming::Notice(Notice::Closed) => Pass::Nothing,
         Incoming::Closed(reason) => {
             let why = reason.map_or_else(|| "it closed the session".into(), |r| r.to_string());
             let fault = Fault::new(FaultCode::Guest, format!("the guest was lost: {why}"))
                 .with_remedy("see `banger vm list` for its state and `banger vm logs NAME`");
-            Pass::Last(ended(&Ended::Failed { fault }))
+            Pass::Last(Ended::Failed { fault })
         }
     }
 }

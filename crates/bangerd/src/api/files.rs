@@ -1,7 +1,7 @@
 //! `/v1/sandboxes/{sandbox}/files`: see [`banger_proto::owner::file`].
 
 use super::Api;
-use super::reply::{Answer, Refused, parse};
+use super::reply::{Answer, Refused, about_file, parse};
 use super::sandboxes::{ask, nonsense};
 use crate::guest::stream::CallError;
 use crate::guest::{Incoming, Stream};
@@ -138,14 +138,13 @@ pub(super) async fn get(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let request: PathRequest = parse(&body)?;
-    let link = api
-        .supervisor
-        .services
-        .registry
-        .find(&name)?
-        .guest()
-        .await?;
-    let stream = link.open(&Call::Get(request.path.0)).await?;
+    let path = request.path.0;
+    Ok(about_file(get_file(&api, &name, &path).await, path))
+}
+
+async fn get_file(api: &Api, name: &str, path: &[u8]) -> Result<Response, Refused> {
+    let link = api.supervisor.services.registry.find(name)?.guest().await?;
+    let stream = link.open(&Call::Get(path.to_owned())).await?;
     let mut inbox = Inbox::default();
     stream
         .begin(inbox.first_credit(STDOUT))
@@ -203,7 +202,7 @@ pub(super) async fn put(
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Answer<()> {
+) -> Result<Response, Refused> {
     let header = headers.get(FILE_HEADER).ok_or_else(|| {
         Fault::new(
             FaultCode::BadRequest,
@@ -211,13 +210,12 @@ pub(super) async fn put(
         )
     })?;
     let request: PutRequest = parse(header.as_bytes())?;
-    let link = api
-        .supervisor
-        .services
-        .registry
-        .find(&name)?
-        .guest()
-        .await?;
+    let path = request.path.0.clone();
+    Ok(about_file(put_file(&api, &name, request, body).await, path))
+}
+
+async fn put_file(api: &Api, name: &str, request: PutRequest, body: Body) -> Answer<()> {
+    let link = api.supervisor.services.registry.find(name)?.guest().await?;
     let call = Call::Put {
         path: request.path.0,
         mode: request.mode,

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod daemon;
+mod events;
 mod exec;
 mod files;
 mod logs;
@@ -11,6 +12,7 @@ mod reply;
 mod sandboxes;
 mod view;
 
+use crate::audit::{self, Audit};
 use crate::supervise::Supervisor;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -33,6 +35,8 @@ const LONGEST_JSON: usize = 4 << 20;
 pub struct Api {
     /// The sandboxes.
     pub supervisor: Supervisor,
+    /// What is recorded of requests.
+    pub audit: Audit,
     /// This daemon's version and build.
     pub version: Arc<Version>,
     /// Cancelled when the daemon is to leave.
@@ -67,6 +71,7 @@ pub fn router(api: Api) -> Router {
         .route("/daemon/stop", post(daemon::stop))
         .route("/doctor", get(daemon::doctor))
         .route("/defaults", get(daemon::defaults))
+        .route("/events", get(events::events))
         .route("/sandboxes", get(sandboxes::list).post(sandboxes::create))
         .route(
             "/sandboxes/{sandbox}",
@@ -112,6 +117,7 @@ pub fn router(api: Api) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(LONGEST_JSON))
+        .layer(middleware::from_fn_with_state(api.clone(), audit::record))
         .layer(middleware::from_fn_with_state(api.clone(), stamp))
         .with_state(api)
 }

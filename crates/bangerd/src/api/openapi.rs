@@ -1,7 +1,7 @@
 //! The OpenAPI document: generated from the handlers, committed at `docs/openapi.json`, compared by a
 //! test, served at `/v1/openapi.json`.
 
-use super::{artifacts, daemon, exec, files, logs, sandboxes};
+use super::{artifacts, daemon, events, exec, files, logs, sandboxes};
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
 use banger_proto::owner::file::PutRequest;
@@ -22,6 +22,7 @@ use utoipa::OpenApi;
         daemon::stop,
         daemon::doctor,
         daemon::defaults,
+        events::events,
         sandboxes::list,
         sandboxes::show,
         sandboxes::create,

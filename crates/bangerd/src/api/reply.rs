@@ -1,5 +1,6 @@
 //! How answers leave: JSON, faults with their status, streams of events.
 
+use crate::audit::Audited;
 use crate::operation::{Operation, Place};
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -27,7 +28,14 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code.http_status())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, axum::Json(self.0)).into_response()
+        let audited = Audited {
+            fault: Some(self.0.code),
+            op: self.0.op.clone(),
+            ..Audited::default()
+        };
+        let mut response = (status, axum::Json(self.0)).into_response();
+        response.extensions_mut().insert(audited);
+        response
     }
 }
 
@@ -61,6 +69,14 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
     })
 }
 
+/// An answer about a file of a guest, which the audit log names.
+pub(super) fn about_file(answer: impl IntoResponse, path: Vec<u8>) -> Response {
+    let mut response = answer.into_response();
+    let audited: &mut Audited = response.extensions_mut().get_or_insert_default();
+    audited.path = Some(path);
+    response
+}
+
 /// The value of an operation's last event.
 pub(super) fn value<T: Serialize>(result: &T) -> Result<serde_json::Value, Fault> {
     serde_json::to_value(result).map_err(|error| Fault::from_error(FaultCode::Failed, &error))
@@ -70,6 +86,10 @@ pub(super) fn value<T: Serialize>(result: &T) -> Result<serde_json::Value, Fault
 /// or the last event was sent.
 pub(super) fn follow<H: Send + 'static>(operation: Arc<Operation>, hold: H) -> Response {
     let id = operation.id();
+    let audited = Audited {
+        sandbox: operation.sandbox().map(|id| id.to_string()),
+        ..Audited::default()
+    };
     let begin = (operation, Place::default(), hold);
     let lines = stream::unfold(begin, |(operation, mut place, hold)| async move {
         let event = operation.next(&mut place).await?;
@@ -78,6 +98,7 @@ pub(super) fn follow<H: Send + 'static>(operation: Arc<Operation>, hold: H) -> R
         Some((Ok::<_, Infallible>(line), (operation, place, hold)))
     });
     let mut response = Response::new(Body::from_stream(lines));
+    response.extensions_mut().insert(audited);
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));

@@ -152,8 +152,8 @@ pub(super) async fn kill(
     Json(request): Json<KillRequest>,
 ) -> Result<Response, Refused> {
     let signal = parse_signal(request.signal.as_deref().unwrap_or("KILL"))?;
-    operate(&api, &name, "killing", move |_, reply| {
-        Command::Kill(signal, reply)
+    operate(&api, &name, "killing", move |progress, reply| {
+        Command::Kill(signal, progress, reply)
     })
 }
 

@@ -1,8 +1,8 @@
 //! The executor: takes the planner's steps one by one. It decides nothing.
 
-use super::View;
 use super::phases::{self, Started};
 use super::survey::{Found, survey};
+use super::tracked::Tracked;
 use crate::disks::{self, DiskError};
 use crate::host_network::Wish;
 use crate::layout::SandboxPaths;
@@ -18,7 +18,6 @@ use banger_proto::fault::{Fault, FaultCode};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 
 /// How long a killed VMM may take to be gone: it has nothing to do but to give back its memory.
 const KILL_LIMIT: Duration = Duration::from_secs(20);
@@ -27,7 +26,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(20);
 pub(super) struct Work {
     pub(super) services: Arc<Services>,
     pub(super) paths: SandboxPaths,
-    pub(super) view: Arc<watch::Sender<View>>,
+    pub(super) view: Arc<Tracked>,
     pub(super) listeners: Arc<Listeners>,
     pub(super) progress: Progress,
     pub(super) begun: Instant,

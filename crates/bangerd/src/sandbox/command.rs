@@ -23,7 +23,7 @@ pub enum Command {
     /// Stop, then start.
     Restart(Wait, Progress, Reply),
     /// Send the VMM a signal.
-    Kill(Signal, Reply),
+    Kill(Signal, Progress, Reply),
     /// End it and remove everything.
     Delete(Progress, Reply),
     /// Make the disks and nothing else: the second half of a creation.
@@ -59,7 +59,7 @@ impl Command {
             | Self::Stop(_, reply)
             | Self::Restart(_, _, reply)
             | Self::Set(_, _, reply)
-            | Self::Kill(_, reply)
+            | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
             | Self::Prepare(_, reply)
             | Self::Publish(_, reply)

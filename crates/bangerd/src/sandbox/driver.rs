@@ -3,10 +3,12 @@
 use super::act::{Failure, Work};
 use super::command::{Command, Reply};
 use super::ports;
+use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
 use super::{Sandbox, View, refused, stall};
 use crate::guest::{Link, LinkError, Met};
 use crate::layout::SandboxPaths;
+use crate::operation::OpId;
 use crate::progress::Progress;
 use crate::publish::Listeners;
 use crate::record::Record;
@@ -15,6 +17,7 @@ use crate::vmm::ExitReport;
 use banger_model::SandboxState;
 use banger_model::admission::{Admission, admit};
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::event::What;
 use futures_util::future::{BoxFuture, FutureExt, OptionFuture};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -28,9 +31,18 @@ const ADOPT_LIMIT: Duration = Duration::from_secs(60);
 /// Between two tries to reach an agent whose link was lost.
 const RELINK_PAUSE: Duration = Duration::from_secs(1);
 
-/// Starts the driver of a sandbox. With `adopt` it first looks at what is left of the run before.
+/// Where a sandbox that gets a driver comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was recorded just now, for this operation.
+    New(OpId),
+    /// A daemon before has left it: its driver first looks at what there is of the run before.
+    Left,
+}
+
+/// Starts the driver of a sandbox.
 #[must_use]
-pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbox> {
+pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<Sandbox> {
     let (commands, inbox) = mpsc::channel(64);
     let id = record.id;
     let (view, watching) = watch::channel(View {
@@ -54,6 +66,13 @@ pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbo
         sessions: AtomicU32::new(0),
         quiet_since: AtomicU64::new(0),
     });
+    let view = Tracked::new(view, services.feed.clone());
+    if let Origin::New(op) = origin {
+        let image = view.borrow().record.spec.image.value.to_string();
+        view.work_begins(Some(op));
+        view.tell(What::Created { image });
+        view.work_ends();
+    }
     let driver = Driver {
         paths: SandboxPaths::of(&services.layout, id),
         services,
@@ -66,7 +85,7 @@ pub fn spawn(services: Arc<Services>, record: Record, adopt: bool) -> Arc<Sandbo
         link_end: None,
         stall: None,
     };
-    tokio::spawn(driver.run(adopt));
+    tokio::spawn(driver.run(origin == Origin::Left));
     sandbox
 }
 
@@ -81,7 +100,7 @@ struct UnderWay {
 struct Driver {
     services: Arc<Services>,
     paths: SandboxPaths,
-    view: Arc<watch::Sender<View>>,
+    view: Arc<Tracked>,
     listeners: Arc<Listeners>,
     inbox: mpsc::Receiver<Command>,
     /// Commands that the table lets wait.
@@ -203,9 +222,8 @@ impl Driver {
                     works::restart(work, wait).boxed()
                 });
             }
-            Command::Kill(signal, reply) => {
-                let silent = Progress::silent();
-                self.begin(Some(reply), silent, move |work| {
+            Command::Kill(signal, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
                     works::kill(work, signal).boxed()
                 });
             }
@@ -239,6 +257,7 @@ impl Driver {
         progress: Progress,
         make: impl FnOnce(Work) -> BoxFuture<'static, Outcome>,
     ) {
+        self.view.work_begins(progress.operation());
         let new_work = |progress| Work {
             services: Arc::clone(&self.services),
             paths: self.paths.clone(),
@@ -301,6 +320,7 @@ impl Driver {
             self.services.forget(self.view.borrow().record.id);
             self.view.send_modify(|view| view.gone = true);
         }
+        self.view.work_ends();
         if let Some(reply) = reply {
             answer(reply, result);
         }

@@ -19,10 +19,11 @@ mod ports;
 mod shutdown;
 mod stall;
 mod survey;
+mod tracked;
 mod works;
 
 pub use command::{Command, Reply};
-pub use driver::spawn;
+pub use driver::{Origin, spawn};
 pub(crate) use ports::{cannot_publish, ports_are_free};
 pub use survey::vmm_lives;
 
