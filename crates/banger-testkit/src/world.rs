@@ -1,15 +1,16 @@
 //! A world of one test: its own XDG directories, daemon, sandboxes. Dropping it ends every process of
 //! it and removes every file.
 
+mod kept;
+
 use crate::fixtures;
 use crate::mounts::SmallDisk;
 use crate::run::{self, Ran};
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How long a command of a test may take: sixteen times what the slowest takes on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
@@ -242,39 +243,6 @@ impl World {
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.path("state").join("banger")
-    }
-
-    /// Every file and directory that the daemon keeps, with its length and the time of its last
-    /// change; its logs are left out. What was made and removed again shows in the directory's time.
-    #[must_use]
-    pub fn kept(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
-        let mut kept = BTreeMap::new();
-        let mut next = vec![self.state()];
-        while let Some(path) = next.pop() {
-            let found = path.symlink_metadata().expect("there");
-            if found.is_dir() {
-                let entries = std::fs::read_dir(&path).expect("a directory").flatten();
-                next.extend(entries.map(|entry| entry.path()));
-            }
-            if !["bangerd.log", "audit.jsonl"]
-                .iter()
-                .any(|log| path.ends_with(log))
-            {
-                let changed = found.modified().expect("a time");
-                kept.insert(path, (found.len(), changed));
-            }
-        }
-        kept
-    }
-
-    /// The lines of a file in the state directory, as JSON; what is torn is left out.
-    #[must_use]
-    pub fn lines(&self, file: &str) -> Vec<serde_json::Value> {
-        let text = std::fs::read_to_string(self.state().join(file)).unwrap_or_default();
-        let lines = text.lines();
-        lines
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
     }
 
     /// The daemon's socket.

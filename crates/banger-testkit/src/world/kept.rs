@@ -1,0 +1,41 @@
+//! What the daemon of a world keeps in files.
+
+use super::World;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+impl World {
+    /// Every file and directory that the daemon keeps, with its length and the time of its last
+    /// change; its logs are left out. What was made and removed again shows in the directory's time.
+    #[must_use]
+    pub fn kept(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+        let mut kept = BTreeMap::new();
+        let mut next = vec![self.state()];
+        while let Some(path) = next.pop() {
+            let found = path.symlink_metadata().expect("there");
+            if found.is_dir() {
+                let entries = std::fs::read_dir(&path).expect("a directory").flatten();
+                next.extend(entries.map(|entry| entry.path()));
+            }
+            if !["bangerd.log", "audit.jsonl"]
+                .iter()
+                .any(|log| path.ends_with(log))
+            {
+                let changed = found.modified().expect("a time");
+                kept.insert(path, (found.len(), changed));
+            }
+        }
+        kept
+    }
+
+    /// The lines of a file in the state directory, as JSON; what is torn is left out.
+    #[must_use]
+    pub fn lines(&self, file: &str) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.state().join(file)).unwrap_or_default();
+        let lines = text.lines();
+        lines
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+}
