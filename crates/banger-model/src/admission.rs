@@ -1,17 +1,19 @@
 //! Which request is admitted in which state: a table, tested over its full product.
 //!
-//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    |
-//! |-----------------|------------|------------|---------|------------|--------|--------|--------|
-//! | created         | go         | already so | go      | already so | go     | refuse | go     |
-//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   |
-//! | running         | already so | go         | go      | go         | go     | go     | go     |
-//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   |
-//! | stopped         | go         | already so | go      | already so | go     | refuse | go     |
-//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse |
-//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse |
+//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    | repair |
+//! |-----------------|------------|------------|---------|------------|--------|--------|--------|--------|
+//! | created         | go         | already so | go      | already so | go     | refuse | go     | go     |
+//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   | wait   |
+//! | running         | already so | go         | go      | go         | go     | go     | go     | go     |
+//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   | wait   |
+//! | stopped         | go         | already so | go      | already so | go     | refuse | go     | go     |
+//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse | wait   |
+//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse | go     |
+//! | unreadable      | refuse     | refuse     | refuse  | refuse     | go     | refuse | refuse | refuse |
 //!
-//! "set" changes what a sandbox is to be; "use" is everything that talks to the guest: exec, cp, ports, health. "go" in a transitional
-//! state means that the request overtakes the running one, which is cancelled first.
+//! "set" changes what a sandbox is to be; "use" is everything that talks to the guest: exec, cp, ports,
+//! health; "repair" compares the record with the host and brings the two together. "go" in a
+//! transitional state means that the request overtakes the running one, which is cancelled first.
 
 use crate::SandboxState;
 use std::fmt;
@@ -33,11 +35,13 @@ pub enum Request {
     Use,
     /// Change its spec.
     Set,
+    /// Bring record and host together again.
+    Repair,
 }
 
 impl Request {
     /// Every request.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -45,6 +49,7 @@ impl Request {
         Self::Delete,
         Self::Use,
         Self::Set,
+        Self::Repair,
     ];
 }
 
@@ -70,6 +75,8 @@ pub enum Refusal {
     BeingDeleted,
     /// Something was left behind that has to be cleaned first.
     NeedsRepair,
+    /// Nothing is known of it but its name.
+    Unreadable,
 }
 
 impl fmt::Display for Refusal {
@@ -77,7 +84,8 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::NotRunning => "it is not running",
             Self::BeingDeleted => "it is being deleted",
-            Self::NeedsRepair => "an earlier clean-up failed",
+            Self::NeedsRepair => "something that was begun could not be finished",
+            Self::Unreadable => "its record cannot be read",
         })
     }
 }
@@ -89,7 +97,10 @@ impl Refusal {
         match self {
             Self::NotRunning => "start it with `banger vm start NAME`",
             Self::BeingDeleted => "wait until it is gone, or choose another name",
-            Self::NeedsRepair => "delete it with `banger vm rm NAME`",
+            Self::NeedsRepair => "repair it with `banger repair NAME`",
+            Self::Unreadable => {
+                "use the banger that wrote the record, or delete the machine with `banger vm rm NAME`"
+            }
         }
     }
 }
@@ -100,24 +111,28 @@ pub const fn admit(state: SandboxState, request: Request) -> Admission {
     use Admission::{AlreadySo, Go, Wait};
     use SandboxState as S;
     match (state, request) {
-        (S::Deleting, Request::Delete) => Wait,
+        (S::Deleting, Request::Delete | Request::Repair) => Wait,
         (S::Deleting, _) => Admission::Refuse(Refusal::BeingDeleted),
         (_, Request::Delete) => Go,
 
-        (S::NeedsRepair, Request::Stop | Request::Kill) => Go,
+        (S::Unreadable, _) => Admission::Refuse(Refusal::Unreadable),
+        (S::NeedsRepair, Request::Stop | Request::Kill | Request::Repair) => Go,
         (S::NeedsRepair, _) => Admission::Refuse(Refusal::NeedsRepair),
 
         (S::Starting | S::Stopping, Request::Kill) => Go,
         (
             S::Starting | S::Stopping,
-            Request::Start | Request::Stop | Request::Restart | Request::Set,
+            Request::Start | Request::Stop | Request::Restart | Request::Set | Request::Repair,
         ) => Wait,
         (S::Starting, Request::Use) => Wait,
 
         (S::Running, Request::Start) => AlreadySo,
         (S::Running, _) => Go,
 
-        (S::Created | S::Stopped, Request::Start | Request::Restart | Request::Set) => Go,
+        (
+            S::Created | S::Stopped,
+            Request::Start | Request::Restart | Request::Set | Request::Repair,
+        ) => Go,
         (S::Created | S::Stopped, Request::Stop | Request::Kill) => AlreadySo,
         (S::Created | S::Stopped | S::Stopping, Request::Use) => {
             Admission::Refuse(Refusal::NotRunning)

@@ -1,13 +1,21 @@
 //! Plans: the steps from what exists to what is wanted, each with its undo.
 //!
 //! The same planner serves create, start, stop, delete and repair after a crash: repair is planning
-//! from a survey that is not empty. The functions here decide; the executor only acts.
+//! from a survey that is not empty, towards what [`repair`] says. The functions here decide; the
+//! executor only acts.
 
+mod repair;
+
+pub use repair::{Leftover, Unfinished, repair};
+
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// A host object that belongs to one sandbox. Everything that banger makes for a sandbox is one of
 /// these, so that a survey can find it and a plan can remove it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HostObject {
     /// The sandbox's directory among the owner's state.
     StateDirectory,
@@ -38,6 +46,41 @@ impl HostObject {
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(self, Self::RuntimeDirectory | Self::Network | Self::Vmm)
+    }
+
+    /// What it cannot be without: none of these may go while it is there.
+    #[must_use]
+    pub const fn needs(self) -> &'static [Self] {
+        match self {
+            Self::StateDirectory | Self::RuntimeDirectory | Self::Network => &[],
+            Self::SystemDisk | Self::WorkDisk => &[Self::StateDirectory],
+            Self::Vmm => &[
+                Self::StateDirectory,
+                Self::SystemDisk,
+                Self::WorkDisk,
+                Self::RuntimeDirectory,
+                Self::Network,
+            ],
+        }
+    }
+
+    /// The word that names it in records, in the API and in logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::StateDirectory => "state-directory",
+            Self::SystemDisk => "system-disk",
+            Self::WorkDisk => "work-disk",
+            Self::RuntimeDirectory => "runtime-directory",
+            Self::Network => "network",
+            Self::Vmm => "vmm",
+        }
+    }
+}
+
+impl fmt::Display for HostObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
     }
 }
 
@@ -72,14 +115,22 @@ impl FromIterator<HostObject> for Survey {
 }
 
 /// What is wanted of a sandbox's host objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Goal {
-    /// Disks, and nothing that runs.
+    /// Disks, and nothing that runs; disks that are missing are made.
     Present,
     /// Disks and a VMM.
     Running,
+    /// Nothing that runs; what is missing is not made, or a lost work disk would pass for an empty one.
+    AtRest,
     /// Nothing at all.
     Absent,
+}
+
+impl Goal {
+    /// Every goal.
+    pub const ALL: [Self; 4] = [Self::Present, Self::Running, Self::AtRest, Self::Absent];
 }
 
 /// One change of one host object.
@@ -101,11 +152,37 @@ impl Step {
         }
     }
 
+    /// What it makes or removes.
+    #[must_use]
+    pub const fn object(self) -> HostObject {
+        match self {
+            Self::Make(object) | Self::Remove(object) => object,
+        }
+    }
+
+    /// Whether it removes what one of these needs, and therefore has to be left out.
+    #[must_use]
+    pub fn is_barred_by(self, left: &[Leftover]) -> bool {
+        let Self::Remove(object) = self else {
+            return false;
+        };
+        left.iter().any(|one| one.object.needs().contains(&object))
+    }
+
     /// What the survey would show after the step.
     pub fn apply(self, survey: &mut Survey) {
         match self {
             Self::Make(object) => survey.found(object),
             Self::Remove(object) => survey.gone(object),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Make(object) => write!(f, "make-{object}"),
+            Self::Remove(object) => write!(f, "remove-{object}"),
         }
     }
 }
@@ -117,11 +194,11 @@ impl Step {
 pub fn plan(goal: Goal, survey: &Survey) -> Vec<Step> {
     let keep = |object: HostObject| match goal {
         Goal::Absent => false,
-        Goal::Present => !object.is_transient(),
+        Goal::Present | Goal::AtRest => !object.is_transient(),
         Goal::Running => !object.is_transient() || survey.has(HostObject::Vmm),
     };
     let wanted = |object: &HostObject| match goal {
-        Goal::Absent => false,
+        Goal::Absent | Goal::AtRest => false,
         Goal::Present => !object.is_transient(),
         Goal::Running => true,
     };
@@ -139,79 +216,4 @@ pub fn plan(goal: Goal, survey: &Survey) -> Vec<Step> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn run(steps: &[Step], survey: &mut Survey) {
-        steps.iter().for_each(|step| step.apply(survey));
-    }
-
-    fn goals() -> impl Strategy<Value = Goal> {
-        prop_oneof![Just(Goal::Present), Just(Goal::Running), Just(Goal::Absent)]
-    }
-
-    fn surveys() -> impl Strategy<Value = Survey> {
-        proptest::sample::subsequence(HostObject::ALL.to_vec(), 0..=HostObject::ALL.len())
-            .prop_map(|objects| objects.into_iter().collect())
-    }
-
-    #[test]
-    fn a_new_sandbox_is_made_in_order() {
-        let made: Vec<_> = HostObject::ALL.into_iter().map(Step::Make).collect();
-        assert_eq!(plan(Goal::Running, &Survey::default()), made);
-    }
-
-    #[test]
-    fn sockets_and_network_of_a_dead_vmm_are_replaced() {
-        let mut survey: Survey = HostObject::ALL.into_iter().collect();
-        survey.gone(HostObject::Vmm);
-        let (runtime, network) = (HostObject::RuntimeDirectory, HostObject::Network);
-        assert_eq!(
-            plan(Goal::Running, &survey),
-            [
-                Step::Remove(network),
-                Step::Remove(runtime),
-                Step::Make(runtime),
-                Step::Make(network),
-                Step::Make(HostObject::Vmm)
-            ]
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn a_plan_reaches_its_goal_and_then_there_is_nothing_to_do(goal in goals(), mut survey in surveys()) {
-            run(&plan(goal, &survey), &mut survey);
-            prop_assert_eq!(plan(goal, &survey), vec![]);
-        }
-
-        #[test]
-        fn a_crash_after_any_step_converges_to_the_same_end(goal in goals(), start in surveys(), k in 0_usize..12) {
-            let steps = plan(goal, &start);
-            let mut whole = start.clone();
-            run(&steps, &mut whole);
-            let mut crashed = start;
-            run(steps.get(..k.min(steps.len())).unwrap_or(&[]), &mut crashed);
-            run(&plan(goal, &crashed), &mut crashed);
-            prop_assert_eq!(crashed, whole);
-        }
-
-        #[test]
-        fn undoing_what_was_made_from_nothing_leaves_nothing(goal in goals(), k in 0_usize..12) {
-            let steps = plan(goal, &Survey::default());
-            let done = steps.get(..k.min(steps.len())).unwrap_or(&[]);
-            let mut survey = Survey::default();
-            run(done, &mut survey);
-            let undos: Vec<_> = done.iter().rev().filter_map(|step| step.undo()).collect();
-            run(&undos, &mut survey);
-            prop_assert_eq!(survey, Survey::default());
-        }
-
-        #[test]
-        fn the_work_disk_is_removed_only_when_all_is(goal in goals(), survey in surveys()) {
-            let removed = plan(goal, &survey).contains(&Step::Remove(HostObject::WorkDisk));
-            prop_assert_eq!(removed, goal == Goal::Absent && survey.has(HostObject::WorkDisk));
-        }
-    }
-}
+mod tests;

@@ -11,8 +11,9 @@
 //!                    (nothing) ◀────────────┘
 //! ```
 //!
-//! A sandbox whose undo failed, or whose record and host objects contradict each other, is
-//! `needs-repair`: it can be looked at, stopped and deleted, nothing else.
+//! A sandbox of which something could not be removed, or whose work broke off in an unforeseen way, is
+//! `needs-repair`: it can be looked at, repaired, stopped and deleted, nothing else. One whose record
+//! cannot be read is `unreadable`: it keeps its name, and can be deleted.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -33,13 +34,16 @@ pub enum SandboxState {
     Stopped,
     /// Being deleted.
     Deleting,
-    /// An undo failed: what is left is in the record.
+    /// Something could not be removed: what is left is in the record.
     NeedsRepair,
+    /// Its record cannot be read. No record says so: it is what a daemon makes of one that it cannot
+    /// read.
+    Unreadable,
 }
 
 impl SandboxState {
     /// Every state, for tests over the full product and for tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Created,
         Self::Starting,
         Self::Running,
@@ -47,12 +51,13 @@ impl SandboxState {
         Self::Stopped,
         Self::Deleting,
         Self::NeedsRepair,
+        Self::Unreadable,
     ];
 
     /// Whether a VMM process may exist in this state.
     #[must_use]
     pub const fn may_have_vmm(self) -> bool {
-        !matches!(self, Self::Created | Self::Stopped)
+        !matches!(self, Self::Created | Self::Stopped | Self::Unreadable)
     }
 
     /// The word that is shown and stored.
@@ -66,6 +71,7 @@ impl SandboxState {
             Self::Stopped => "stopped",
             Self::Deleting => "deleting",
             Self::NeedsRepair => "needs-repair",
+            Self::Unreadable => "unreadable",
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod checks;
 pub mod fixtures;
 pub mod mounts;
 pub mod namespaces;
+mod records;
 pub mod run;
 mod scripted_agent;
 pub mod simulated_qemu;

@@ -112,10 +112,15 @@ impl Layout {
     pub fn daemon_log(&self) -> PathBuf {
         self.state.join("bangerd.log")
     }
+    /// One runtime directory per sandbox that runs.
+    #[must_use]
+    pub fn sandbox_runtimes(&self) -> PathBuf {
+        self.runtime.join("vm")
+    }
     /// The runtime directory of one sandbox: the sockets of its VMM.
     #[must_use]
     pub fn sandbox_runtime(&self, id: SandboxId) -> PathBuf {
-        self.runtime.join("vm").join(id.short())
+        self.sandbox_runtimes().join(id.short())
     }
 }
 

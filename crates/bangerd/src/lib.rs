@@ -30,6 +30,7 @@ pub mod serve;
 pub mod services;
 pub mod standalone;
 pub mod store;
+pub mod strays;
 pub mod supervise;
 pub mod vmm;
 

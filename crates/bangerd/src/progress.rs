@@ -70,6 +70,11 @@ impl Progress {
         Self::to(|_| {})
     }
 
+    /// Something that another progress was told.
+    pub fn tell(&self, told: Told) {
+        (self.listener)(told);
+    }
+
     /// A new stage begins.
     pub fn stage(&self, sentence: impl Into<String>) {
         (self.listener)(Told::Stage(sentence.into()));

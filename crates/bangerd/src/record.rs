@@ -2,6 +2,7 @@
 
 use crate::vmm::process::ProcessIdentity;
 use banger_model::host_names::TapSlot;
+use banger_model::plan::Unfinished;
 use banger_model::subnet::HostPart;
 use banger_model::{SandboxId, SandboxName, SandboxState, Spec};
 use std::time::Duration;
@@ -15,16 +16,18 @@ pub struct Record {
     pub name: SandboxName,
     /// Where it is in its life.
     pub state: SandboxState,
-    /// Why it is not running, when that was not asked for; or what an undo left behind.
+    /// Why it is not running, when that was not asked for.
     pub reason: Option<String>,
     /// Seconds since 1970.
     pub created_at: u64,
     /// What was asked for.
     pub spec: Spec,
-    /// The present or last run.
+    /// The present or last run; none before a VMM was first started.
     pub run: Option<Run>,
     /// Its place on the bridge, if that is how it is connected.
     pub network: Option<OnBridge>,
+    /// What could not be finished, while it needs repair.
+    pub unfinished: Option<Unfinished>,
 }
 
 /// A place on the bridge.

@@ -6,7 +6,7 @@ use banger_model::reference::{self, Unresolved};
 use banger_model::subnet::{HostPart, Subnet, lowest_free};
 use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
@@ -135,6 +135,12 @@ impl Registry {
         self.lock().remove(&id);
     }
 
+    /// The ids that are taken, of sandboxes that are only to be made, too.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<SandboxId> {
+        self.lock().keys().copied().collect()
+    }
+
     /// All sandboxes, in the order of their creation.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Sandbox>> {
@@ -217,7 +223,7 @@ mod tests {
     fn invented_names_and_short_ids_differ() {
         let registry = Registry::default();
         let mut random = counting();
-        let names: std::collections::BTreeSet<_> = (0..20)
+        let names: BTreeSet<_> = (0..20)
             .map(|_| registry.reserve(None, None, &mut random).expect("free").1)
             .collect();
         assert_eq!(names.len(), 20);

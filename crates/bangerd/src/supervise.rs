@@ -1,6 +1,7 @@
 //! Creating sandboxes, finding those of the daemon before, and what is done from time to time.
 
 mod network;
+mod strays;
 
 use crate::disks;
 use crate::host::{self, Room};
@@ -49,18 +50,27 @@ impl Supervisor {
     /// When the database cannot be read.
     pub async fn adopt_all(&self) -> Result<(), Fault> {
         let (records, unreadable) = self.services.store.all().await?;
-        for error in unreadable {
-            tracing::error!("{error}");
+        for one in &unreadable {
+            tracing::error!("{one}");
         }
-        let living = records.iter().filter_map(|record| {
+        let unreadable: Vec<_> = unreadable
+            .into_iter()
+            .filter_map(|one| one.record)
+            .collect();
+        let living = records.iter().chain(&unreadable).filter_map(|record| {
             let adopted = Adopted::of(record)?;
             sandbox::vmm_lives(&self.services.layout, record).then_some((record.id, adopted))
         });
         self.services.host_network.adopt(living.collect()).await;
-        for record in records {
-            let sandbox = sandbox::spawn(Arc::clone(&self.services), record, Origin::Left);
+        let readable = records.into_iter().map(|record| (record, Origin::Left));
+        // Of one that cannot be read nothing is touched until somebody deletes it.
+        let unreadable = unreadable.into_iter().map(|one| (one, Origin::Unreadable));
+        for (record, origin) in readable.chain(unreadable) {
+            let sandbox = sandbox::spawn(Arc::clone(&self.services), record, origin);
             self.services.registry.insert(sandbox);
         }
+        let supervisor = self.clone();
+        tokio::spawn(async move { supervisor.tell_strays().await });
         Ok(())
     }
 
@@ -200,6 +210,7 @@ impl Supervisor {
             created_at: host::now().seconds,
             spec,
             run: None,
+            unfinished: None,
             network: reservation.host_part.map(|host_part| OnBridge {
                 host_part,
                 slot: None,

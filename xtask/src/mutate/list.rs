@@ -7,6 +7,7 @@ mod load;
 mod network;
 mod records;
 mod refusals;
+mod repair;
 
 use super::{Mutation, Test};
 
@@ -64,6 +65,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         load::LIST,
         network::LIST,
         records::LIST,
+        repair::LIST,
     ]
     .into_iter()
     .flatten()

@@ -14,6 +14,7 @@ pub mod event;
 pub mod exec;
 pub mod file;
 pub mod operation;
+pub mod repair;
 pub mod sandbox;
 pub mod time;
 

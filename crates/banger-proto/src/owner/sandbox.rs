@@ -218,10 +218,35 @@ pub struct Sandbox {
     /// The present or last run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub run: Option<Run>,
+    /// What could not be removed, while it needs repair.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub leftovers: Vec<Leftover>,
     /// Room that its disks take on the host, in bytes.
     pub disk_used: u64,
     /// Where its files are.
     pub directory: String,
+}
+
+/// Something of a sandbox that could not be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Leftover {
+    /// `state-directory`, `system-disk`, `work-disk`, `runtime-directory`, `network` or `vmm`.
+    pub object: String,
+    /// Why it could not be removed.
+    pub why: String,
+}
+
+/// The last event of `POST …/repair`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Repaired {
+    /// It, as it is now, or was before it was deleted.
+    pub sandbox: Sandbox,
+    /// Its deletion had been begun and is finished.
+    pub deleted: bool,
+    /// What was found and done, a sentence each; empty when nothing was wrong.
+    pub report: Vec<String>,
 }
 
 /// One run of a sandbox.

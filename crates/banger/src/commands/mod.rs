@@ -17,6 +17,7 @@ pub mod options;
 pub mod ports;
 pub mod prune;
 pub mod publish;
+pub mod repair;
 pub mod restart;
 pub mod run;
 pub mod set;
@@ -96,6 +97,7 @@ pub enum Command {
     Kernel(kernel::KernelCommand),
     #[command(subcommand)]
     Daemon(daemon::DaemonCommand),
+    Repair(repair::Repair),
     Doctor(daemon::Doctor),
     Version(daemon::ShowVersion),
     Completion(completion::Completion),
@@ -123,6 +125,7 @@ impl Command {
             Self::Image(verb) => verb.run(app).await,
             Self::Kernel(verb) => verb.run(app).await,
             Self::Daemon(verb) => verb.run(app).await,
+            Self::Repair(verb) => verb.run(app).await,
             Self::Doctor(verb) => verb.run(app).await,
             Self::Version(verb) => verb.run(app).await,
             Self::Completion(verb) => verb.run(app),

@@ -22,7 +22,7 @@ const fn tone(state: SandboxState) -> Tone {
         SandboxState::Running => Tone::Good,
         SandboxState::Starting | SandboxState::Stopping | SandboxState::Deleting => Tone::Warning,
         SandboxState::Created | SandboxState::Stopped => Tone::Faint,
-        SandboxState::NeedsRepair => Tone::Bad,
+        SandboxState::NeedsRepair | SandboxState::Unreadable => Tone::Bad,
     }
 }
 
@@ -39,13 +39,17 @@ pub fn table(sandboxes: &[Sandbox], now: u64) -> Table {
     }
     let mut table = Table::new(&head);
     for sandbox in sandboxes {
+        let known = |text: String| match sandbox.state {
+            SandboxState::Unreadable => "?".to_owned(),
+            _ => text,
+        };
         let mut row = vec![
             (short(&sandbox.id).to_owned(), Tone::Faint),
             (sandbox.name.clone(), Tone::Plain),
             (sandbox.state.to_string(), tone(sandbox.state)),
-            (sandbox.image.value.clone(), Tone::Plain),
-            (sandbox.vcpu.value.to_string(), Tone::Plain),
-            (mib(sandbox.memory_mib.value), Tone::Plain),
+            (known(sandbox.image.value.clone()), Tone::Plain),
+            (known(sandbox.vcpu.value.to_string()), Tone::Plain),
+            (known(mib(sandbox.memory_mib.value)), Tone::Plain),
             (show_bytes(sandbox.disk_used), Tone::Plain),
             (age(sandbox.created_at, now), Tone::Plain),
         ];
@@ -92,6 +96,13 @@ pub fn details(sandbox: &Sandbox, now: u64) -> Table {
     line("state", sandbox.state.to_string());
     if let Some(reason) = &sandbox.reason {
         line("reason", reason.clone());
+    }
+    for left in &sandbox.leftovers {
+        line("left behind", format!("{}: {}", left.object, left.why));
+    }
+    if sandbox.state == SandboxState::Unreadable {
+        line("directory", sandbox.directory.clone());
+        return table;
     }
     line("image", sourced(&sandbox.image.value, sandbox.image.source));
     line(

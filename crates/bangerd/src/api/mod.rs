@@ -8,6 +8,7 @@ mod exec;
 mod files;
 mod logs;
 pub mod openapi;
+mod repair;
 mod reply;
 mod sandboxes;
 mod view;
@@ -81,6 +82,8 @@ pub fn router(api: Api) -> Router {
         .route("/sandboxes/{sandbox}/stop", post(sandboxes::stop))
         .route("/sandboxes/{sandbox}/restart", post(sandboxes::restart))
         .route("/sandboxes/{sandbox}/kill", post(sandboxes::kill))
+        .route("/sandboxes/{sandbox}/repair", post(repair::sandbox))
+        .route("/repair", post(repair::strays))
         .route("/sandboxes/{sandbox}/ports", get(sandboxes::ports))
         .route("/sandboxes/{sandbox}/set", post(sandboxes::set))
         .route("/sandboxes/{sandbox}/publish", post(sandboxes::publish))

@@ -1,11 +1,12 @@
 //! The OpenAPI document: generated from the handlers, committed at `docs/openapi.json`, compared by a
 //! test, served at `/v1/openapi.json`.
 
-use super::{artifacts, daemon, events, exec, files, logs, sandboxes};
+use super::{artifacts, daemon, events, exec, files, logs, repair, sandboxes};
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
 use banger_proto::owner::file::PutRequest;
 use banger_proto::owner::operation::Event;
+use banger_proto::owner::sandbox::Repaired;
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -31,6 +32,8 @@ use utoipa::OpenApi;
         sandboxes::restart,
         sandboxes::kill,
         sandboxes::delete,
+        repair::sandbox,
+        repair::strays,
         sandboxes::ports,
         sandboxes::set,
         sandboxes::publish,
@@ -54,7 +57,7 @@ use utoipa::OpenApi;
         artifacts::import_kernel,
         artifacts::delete_kernel,
     ),
-    components(schemas(Event, Fault, Open, Opened, Ended, Size, PutRequest))
+    components(schemas(Event, Fault, Open, Opened, Ended, Size, PutRequest, Repaired))
 )]
 struct Document;
 

@@ -5,8 +5,10 @@ use crate::layout::SandboxPaths;
 use crate::publish::{Listeners, PortState};
 use crate::record::{Record, Run, Times};
 use crate::services::Services;
+use banger_model::SandboxState;
+use banger_model::plan::Leftover;
 use banger_model::publish::Published;
-use banger_model::spec::Sourced;
+use banger_model::spec::{Source, Sourced};
 use banger_proto::owner::sandbox as owner;
 use std::time::Duration;
 
@@ -47,6 +49,41 @@ pub(super) fn published(one: &Published, listeners: &Listeners) -> owner::Publis
     }
 }
 
+/// One whose record cannot be read: what is not known is shown as zero, empty or `?`.
+fn unreadable(record: Record, paths: &SandboxPaths) -> owner::Sandbox {
+    fn unknown<T>(value: T) -> owner::Sourced<T> {
+        owner::Sourced {
+            value,
+            source: Source::Builtin,
+        }
+    }
+    owner::Sandbox {
+        id: record.id.to_string(),
+        name: record.name.to_string(),
+        state: record.state,
+        reason: record.reason,
+        image: unknown("?".into()),
+        kernel: unknown("?".into()),
+        vcpu: unknown(0),
+        memory_mib: unknown(0),
+        disk_mib: unknown(0),
+        system_disk_mib: unknown(0),
+        network: None,
+        addresses: vec![],
+        nat: false,
+        networks: vec![],
+        links: vec![],
+        init: record.spec.init,
+        ephemeral: false,
+        publish: vec![],
+        created_at: record.created_at,
+        run: None,
+        leftovers: vec![],
+        disk_used: host::used(&paths.system_disk()) + host::used(&paths.work_disk()),
+        directory: paths.state.display().to_string(),
+    }
+}
+
 /// A sandbox as it is shown.
 pub(super) fn sandbox(
     services: &Services,
@@ -58,14 +95,26 @@ pub(super) fn sandbox(
     let addresses = place
         .map(|place| place.config.addresses)
         .unwrap_or_default();
+    // While it starts, the run that is recorded is the one before until there is a VMM.
+    let before =
+        |run: &Run| record.state == SandboxState::Starting && !run.times.agent_answered.is_zero();
     let alive = record.state.may_have_vmm();
+    let run_before = record.run.as_ref().is_some_and(before);
     let run = |run: Run| owner::Run {
-        pid: alive.then_some(run.process.pid),
+        pid: (alive && !run_before).then_some(run.process.pid),
         backend: run.backend,
         started_at: run.started_at,
         times: times(run.times),
         kernel_release: run.kernel_release,
         init_started: run.init_started,
+    };
+    if record.state == SandboxState::Unreadable {
+        return unreadable(record, &paths);
+    }
+    let leftovers = record.unfinished.into_iter().flat_map(|u| u.leftovers);
+    let leftover = |left: Leftover| owner::Leftover {
+        object: left.object.to_string(),
+        why: left.why,
     };
     owner::Sandbox {
         id: record.id.to_string(),
@@ -98,6 +147,7 @@ pub(super) fn sandbox(
             .collect(),
         created_at: record.created_at,
         run: record.run.map(run),
+        leftovers: leftovers.map(leftover).collect(),
         disk_used: host::used(&paths.system_disk()) + host::used(&paths.work_disk()),
         directory: paths.state.display().to_string(),
     }

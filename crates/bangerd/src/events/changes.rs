@@ -101,13 +101,17 @@ fn ports(before: &Spec, after: &Spec) -> Vec<What> {
 }
 
 fn state(before: SandboxState, after: &Record) -> Option<What> {
-    use SandboxState::{Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping};
+    use SandboxState::{
+        Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping, Unreadable,
+    };
     let reason = after.reason.clone();
     match (before, after.state) {
         (before, after) if before == after => None,
         (_, NeedsRepair) => Some(What::NeedsRepair { reason }),
         // What comes of it is told when nothing is left, or by the next state.
         (_, Deleting | Stopping) => None,
+        // Nothing becomes so: a daemon finds it so.
+        (_, Unreadable) => None,
         (NeedsRepair, _) => Some(What::Repaired),
         (_, Starting) => Some(What::Starting),
         (_, Running) => Some(What::Started {

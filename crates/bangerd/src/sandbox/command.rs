@@ -30,6 +30,8 @@ pub enum Command {
     Prepare(Progress, Reply),
     /// Change what it is to be.
     Set(SetRequest, Progress, Reply),
+    /// Bring record and host together again.
+    Repair(Progress, Reply),
     /// Publish ports besides those that are; at once if the guest runs.
     Publish(Vec<Publication>, Reply),
     /// Publish ports no longer.
@@ -46,8 +48,9 @@ impl Command {
             Self::Restart(..) => Some(Request::Restart),
             Self::Kill(..) => Some(Request::Kill),
             Self::Delete(..) => Some(Request::Delete),
-            Self::Set(..) => Some(Request::Set),
-            Self::Prepare(..) | Self::Publish(..) | Self::Unpublish(..) => None,
+            Self::Set(..) | Self::Publish(..) | Self::Unpublish(..) => Some(Request::Set),
+            Self::Repair(..) => Some(Request::Repair),
+            Self::Prepare(..) => None,
         }
     }
 
@@ -62,6 +65,7 @@ impl Command {
             | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
             | Self::Prepare(_, reply)
+            | Self::Repair(_, reply)
             | Self::Publish(_, reply)
             | Self::Unpublish(_, reply) => reply,
         }

@@ -1,11 +1,10 @@
 //! The driver: the one task that owns a sandbox's state.
 
-use super::act::{Failure, Work};
+use super::act::Work;
 use super::command::{Command, Reply};
-use super::ports;
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
-use super::{Sandbox, View, refused, stall};
+use super::{Sandbox, View, ports, reconcile, refused, stall};
 use crate::guest::{Link, LinkError, Met};
 use crate::layout::SandboxPaths;
 use crate::operation::OpId;
@@ -38,6 +37,8 @@ pub enum Origin {
     New(OpId),
     /// A daemon before has left it: its driver first looks at what there is of the run before.
     Left,
+    /// A daemon before has left it, and its record cannot be read: its driver touches nothing.
+    Unreadable,
 }
 
 /// Starts the driver of a sandbox.
@@ -80,6 +81,7 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
         listeners,
         inbox,
         waiting: VecDeque::new(),
+        making: Arc::default(),
         work: None,
         vmm_end: None,
         link_end: None,
@@ -105,6 +107,8 @@ struct Driver {
     inbox: mpsc::Receiver<Command>,
     /// Commands that the table lets wait.
     waiting: VecDeque<Command>,
+    /// See [`Work::making`].
+    making: Arc<tokio::sync::Mutex<()>>,
     work: Option<UnderWay>,
     /// Ends when the VMM does.
     vmm_end: Option<BoxFuture<'static, ExitReport>>,
@@ -134,7 +138,9 @@ enum Event {
 impl Driver {
     async fn run(mut self, adopt: bool) {
         if adopt {
-            self.begin(None, Progress::silent(), |work| works::adopt(work).boxed());
+            self.begin(None, Progress::silent(), |work| {
+                reconcile::reconcile(work, true).boxed()
+            });
         }
         loop {
             match self.next().await {
@@ -236,6 +242,11 @@ impl Driver {
                     works::set(work, request).boxed()
                 });
             }
+            Command::Repair(progress, reply) => {
+                self.begin(Some(reply), progress, |work| {
+                    reconcile::reconcile(work, false).boxed()
+                });
+            }
             Command::Publish(new, reply) => {
                 let silent = Progress::silent();
                 self.begin(Some(reply), silent, move |work| {
@@ -263,6 +274,7 @@ impl Driver {
             paths: self.paths.clone(),
             view: Arc::clone(&self.view),
             listeners: Arc::clone(&self.listeners),
+            making: Arc::clone(&self.making),
             progress,
             begun: Instant::now(),
             started: None,
@@ -272,6 +284,7 @@ impl Driver {
         let future = AssertUnwindSafe(make(new_work(progress)))
             .catch_unwind()
             .map(|finished| finished.unwrap_or_else(|_| works::broke_off(spare)))
+            .then(Outcome::recorded)
             .boxed();
         self.work = Some(UnderWay {
             future,
@@ -303,7 +316,7 @@ impl Driver {
         let (result, deleted) = match result {
             Ok(Done::Deleted) => (Ok(work.record()), true),
             Ok(Done::Stays) => (Ok(work.record()), false),
-            Err(failure) => (Err(self.note_failure(failure)), false),
+            Err(failure) => (Err(failure.fault), false),
         };
         if let Some(started) = work.started {
             self.view.send_modify(|view| {
@@ -330,25 +343,6 @@ impl Driver {
             }
         }
         deleted
-    }
-
-    /// A failed undo is a fact of its own: it lowers what is allowed until it is repaired.
-    fn note_failure(&self, failure: Failure) -> Fault {
-        if !failure.leftovers.is_empty() {
-            let left = failure.leftovers.join("; ");
-            self.view.send_modify(|view| {
-                view.record.state = SandboxState::NeedsRepair;
-                view.record.reason = Some(format!("left behind: {left}"));
-            });
-            let record = self.view.borrow().record.clone();
-            let store = self.services.store.clone();
-            tokio::spawn(async move {
-                if let Err(error) = store.put(&record).await {
-                    tracing::error!("cannot record what was left behind: {error}");
-                }
-            });
-        }
-        failure.fault
     }
 
     /// Sets up what is watched while a guest runs.

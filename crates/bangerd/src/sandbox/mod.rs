@@ -14,10 +14,13 @@
 mod act;
 pub mod command;
 mod driver;
+mod objects;
 mod phases;
 mod ports;
+mod reconcile;
 mod shutdown;
 mod stall;
+mod starting;
 mod survey;
 mod tracked;
 mod works;

@@ -1,8 +1,8 @@
 //! Published ports, as pieces of a driver's work: recorded first, then opened or closed.
 
-use super::act::{Failure, Work};
+use super::View;
+use super::act::Work;
 use super::works::Outcome;
-use super::{View, refused};
 use crate::publish::{Endpoints, LinkSource, Listeners};
 use crate::services::Services;
 use banger_model::admission::{Admission, Request, admit};
@@ -72,11 +72,6 @@ pub(super) async fn publish(mut work: Work, new: Vec<Publication>) -> Outcome {
 
 async fn try_publish(work: &mut Work, new: &[Publication]) -> Result<(), Fault> {
     let view = work.view.borrow().clone();
-    if let Admission::Refuse(why @ banger_model::admission::Refusal::BeingDeleted) =
-        admit(view.record.state, Request::Start)
-    {
-        return Err(refused(&view, why));
-    }
     let before = view.record.spec.publish.clone();
     let all = publish::add(&before, new).map_err(|error| cannot_publish(&error))?;
     if view.record.state != SandboxState::Running {
@@ -137,7 +132,7 @@ async fn try_unpublish(work: &mut Work, which: &[PortSelector]) -> Result<(), Fa
 }
 
 /// Opens the ports of a guest that a daemon before has started.
-pub(super) async fn adopt(work: &mut Work) -> Result<(), Failure> {
+pub(super) async fn adopt(work: &mut Work) {
     let wanted = work.record().spec.publish;
     let bound = work.listeners.bind_what_can_be(&wanted);
     if bound != wanted
@@ -146,5 +141,4 @@ pub(super) async fn adopt(work: &mut Work) -> Result<(), Failure> {
         tracing::error!("cannot record which ports were chosen: {fault}");
     }
     work.listeners.serve();
-    Ok(())
 }

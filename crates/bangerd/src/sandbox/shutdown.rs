@@ -11,6 +11,7 @@ use super::act::{Failure, Work, kill_and_wait};
 use crate::record::Record;
 use crate::vmm::{ProcessIdentity, Vmm};
 use banger_model::SandboxState;
+use banger_model::plan::Goal;
 use banger_proto::guest::message::Call;
 use std::time::Duration;
 
@@ -39,31 +40,22 @@ impl Work {
         self.settle_stopped(reason).await
     }
 
-    /// Removes what exists only while a guest runs, and records that it is stopped.
+    /// Removes what exists only while a guest runs, and records that it is stopped; or created, when no
+    /// VMM was ever started for it.
     pub(super) async fn settle_stopped(&mut self, reason: Option<String>) -> Result<(), Failure> {
-        let bare = |fault| Failure {
-            fault,
-            leftovers: vec![],
-        };
         self.view.send_modify(|view| {
             view.link = None;
             view.trouble = None;
         });
         // Only what should not be there goes: a disk that is missing is not made again.
-        self.remove_transient().await?;
-        let ended = |record: &mut Record| {
-            record.state = SandboxState::Stopped;
-            record.reason.clone_from(&reason);
-            if let Some(place) = &mut record.network {
-                place.slot = None;
-            }
-        };
+        self.reach(Goal::AtRest).await?;
+        let ended = |record: &mut Record| at_rest(record, reason.clone());
         let recorded = self.put(ended).await;
         if recorded.is_err() {
             // It has ended, whether that could be recorded or not.
             self.view.send_modify(|view| ended(&mut view.record));
         }
-        recorded.map_err(bare)
+        Ok(recorded?)
     }
 
     async fn end_politely(&self, process: &ProcessIdentity) {
@@ -105,6 +97,27 @@ impl Work {
             tracing::error!("{fault}");
         }
     }
+}
+
+/// The record of a sandbox of which nothing runs.
+fn at_rest(record: &mut Record, reason: Option<String>) {
+    if let Some(place) = &mut record.network {
+        place.slot = None;
+    }
+    if let Some(unfinished) = &mut record.unfinished
+        && unfinished.aim == Goal::Absent
+    {
+        // Half deleted, it is nothing that could be started.
+        unfinished.leftovers.clear();
+        record.state = SandboxState::NeedsRepair;
+        return;
+    }
+    record.unfinished = None;
+    record.reason = reason;
+    record.state = match record.run {
+        None => SandboxState::Created,
+        Some(_) => SandboxState::Stopped,
+    };
 }
 
 async fn gone_within(process: &ProcessIdentity, limit: Duration) -> bool {

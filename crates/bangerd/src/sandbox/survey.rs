@@ -2,7 +2,7 @@
 
 use crate::layout::{Layout, SandboxPaths};
 use crate::record::Record;
-use crate::vmm::ProcessIdentity;
+use crate::vmm::{ProcessIdentity, qemu};
 use banger_model::plan::{HostObject, Survey};
 use rustix::net::sockopt::socket_peercred;
 use std::io;
@@ -16,8 +16,8 @@ pub(super) struct Found {
 }
 
 /// Looks for each host object of the sandbox. The VMM is the recorded process if that lives;
-/// otherwise whoever answers on its control socket, which covers a daemon that was killed between
-/// starting a VMM and recording it.
+/// otherwise one that was not recorded, which covers a daemon that was killed between starting a VMM and
+/// recording it.
 ///
 /// # Errors
 /// When the host cannot be looked at: nothing is known then, so nothing may be changed.
@@ -39,12 +39,24 @@ pub(super) fn survey(
     }
     let vmm = match recorded {
         Some(process) if process.is_alive()? => Some(process.clone()),
-        _ => whoever_answers(paths)?,
+        _ => unrecorded(paths)?,
     };
     if vmm.is_some() {
         survey.found(HostObject::Vmm);
     }
     Ok(Found { survey, vmm })
+}
+
+/// A VMM of the sandbox that no record knows: whoever answers on its control socket, or was started to
+/// and has not opened it yet. Without its directory there is none.
+pub(super) fn unrecorded(paths: &SandboxPaths) -> io::Result<Option<ProcessIdentity>> {
+    if !paths.runtime.try_exists()? {
+        return Ok(None);
+    }
+    match whoever_answers(paths)? {
+        None => qemu::started_for(paths),
+        found => Ok(found),
+    }
 }
 
 /// The process behind the control socket. The runtime directory is the owner's alone, so whoever

@@ -1,10 +1,10 @@
 //! The pieces of work that a driver does, from what is asked to what is recorded.
 
 use super::act::{Failure, Work};
-use super::survey::survey;
 use crate::host_network::Wish;
+use crate::record::Record;
 use banger_model::SandboxState;
-use banger_model::plan::Goal;
+use banger_model::plan::{Goal, Unfinished};
 use banger_model::spec::{NetworkMode, Wait};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::SetRequest;
@@ -36,11 +36,32 @@ impl Outcome {
     pub(super) fn failed(work: Work, fault: Fault) -> Self {
         Self {
             work,
-            result: Err(Failure {
-                fault,
-                leftovers: vec![],
-            }),
+            result: Err(fault.into()),
         }
+    }
+
+    /// Records what could not be finished: a fact of its own, which lowers what is allowed until it is
+    /// repaired.
+    pub(super) async fn recorded(self) -> Self {
+        let Err(Failure {
+            fault,
+            unfinished: Some(unfinished),
+        }) = &self.result
+        else {
+            return self;
+        };
+        let needs_repair = |record: &mut Record| {
+            record.state = SandboxState::NeedsRepair;
+            record.reason = Some(fault.message.clone());
+            record.unfinished = Some(unfinished.clone());
+        };
+        if let Err(fault) = self.work.put(needs_repair).await {
+            // It is so, whether that could be recorded or not; the next daemon finds it out.
+            tracing::error!("cannot record what could not be finished: {fault}");
+            let view = &self.work.view;
+            view.send_modify(|view| needs_repair(&mut view.record));
+        }
+        self
     }
 }
 
@@ -76,17 +97,21 @@ pub(super) async fn note_end(mut work: Work, reason: String) -> Outcome {
     Outcome::of(work, result)
 }
 
-/// Something went wrong in banger itself.
+/// Something went wrong in banger itself: nobody knows how far it came, and only a repair looks.
 pub(super) fn broke_off(work: Work) -> Outcome {
     let fault = Fault::new(
         FaultCode::Failed,
         "an error in banger itself: see the daemon's log",
     );
-    let leftovers = vec!["whatever was under way when the daemon failed".into()];
-    Outcome {
-        work,
-        result: Err(Failure { fault, leftovers }),
-    }
+    let unfinished = Unfinished {
+        aim: super::reconcile::aim(&work.record()),
+        leftovers: vec![],
+    };
+    let result = Err(Failure {
+        fault,
+        unfinished: Some(unfinished),
+    });
+    Outcome { work, result }
 }
 
 /// Starts the guest; a failure is recorded as the reason why it does not run.
@@ -94,7 +119,7 @@ pub(super) async fn start(mut work: Work, wait: Wait) -> Outcome {
     let before = work.record();
     let result = work.start(wait).await;
     if let Err(failure) = &result
-        && failure.leftovers.is_empty()
+        && failure.unfinished.is_none()
     {
         let reason = Some(failure.fault.message.clone());
         let (state, reason) = match (before.state, failure.fault.code) {
@@ -108,7 +133,9 @@ pub(super) async fn start(mut work: Work, wait: Wait) -> Outcome {
             .put(|record| {
                 record.state = state;
                 record.reason = reason;
-                if let Some(run) = &mut record.run {
+                if record.run != before.run
+                    && let Some(run) = &mut record.run
+                {
                     run.times.agent_answered = Duration::ZERO;
                 }
             })
@@ -125,22 +152,16 @@ pub(super) async fn start(mut work: Work, wait: Wait) -> Outcome {
 
 /// Sends the VMM a signal, and cleans up if that ended it.
 pub(super) async fn kill(mut work: Work, signal: Signal) -> Outcome {
-    let process = match survey(
-        &work.paths,
-        work.record().run.as_ref().map(|run| &run.process),
-    ) {
+    let process = match work.survey() {
         Ok(found) => found.vmm,
-        Err(error) => {
-            return Outcome::failed(work, Fault::from_error(FaultCode::Failed, &error));
-        }
+        Err(fault) => return Outcome::failed(work, fault),
     };
     if signal != Signal::KILL
         && let Some(process) = &process
     {
-        let sent = process.kill(signal).map_err(|error| Failure {
-            fault: Fault::from_error(FaultCode::Failed, &error),
-            leftovers: vec![],
-        });
+        let sent = process
+            .kill(signal)
+            .map_err(|error| Fault::from_error(FaultCode::Failed, &error).into());
         let still_there = tokio::time::timeout(Duration::from_secs(2), process.exited())
             .await
             .is_err();
@@ -161,11 +182,7 @@ pub(super) async fn kill(mut work: Work, signal: Signal) -> Outcome {
 /// Changes what the sandbox is to be: recorded first, then at once where the host can.
 pub(super) async fn set(work: Work, request: SetRequest) -> Outcome {
     let result = set_nat(&work, request.nat).await;
-    let result = result.map_err(|fault| Failure {
-        fault,
-        leftovers: vec![],
-    });
-    Outcome::of(work, result)
+    Outcome::of(work, result.map_err(Failure::from))
 }
 
 async fn set_nat(work: &Work, nat: Option<bool>) -> Result<(), Fault> {
@@ -219,44 +236,9 @@ pub(super) async fn delete(mut work: Work) -> Outcome {
     let result = match result {
         Ok(()) => match work.services.store.remove(id).await {
             Ok(()) => Ok(Done::Deleted),
-            Err(error) => Err(Failure {
-                fault: error.into(),
-                leftovers: vec![],
-            }),
+            Err(error) => Err(Fault::from(error).into()),
         },
         Err(failure) => Err(failure),
     };
     Outcome { work, result }
-}
-
-/// What a daemon does first with a sandbox that its predecessor left: adopts what lives, finishes
-/// what was begun, cleans what is dead.
-pub(super) async fn adopt(mut work: Work) -> Outcome {
-    let record = work.record();
-    let found = survey(&work.paths, record.run.as_ref().map(|run| &run.process));
-    let alive = match found {
-        Ok(found) => found.vmm.is_some(),
-        Err(error) => {
-            return Outcome::failed(work, Fault::from_error(FaultCode::Failed, &error));
-        }
-    };
-    let ended = Some("its VMM ended while no daemon ran".to_owned());
-    let result = match record.state {
-        SandboxState::Deleting => return delete(work).await,
-        SandboxState::Running if alive => super::ports::adopt(&mut work).await,
-        SandboxState::Running => work.settle_stopped(ended).await,
-        SandboxState::Stopping => work.settle_stopped(None).await,
-        SandboxState::Starting => {
-            work.settle_stopped(Some("the daemon ended while it was starting".into()))
-                .await
-        }
-        // Nothing is expected to run: only what should not be there goes. Disks that are missing
-        // are not made again, or a lost work disk would pass for an empty one.
-        SandboxState::Created | SandboxState::Stopped => work.remove_transient().await,
-        SandboxState::NeedsRepair => Ok(()),
-    };
-    Outcome {
-        work,
-        result: result.map(|()| Done::Stays),
-    }
 }

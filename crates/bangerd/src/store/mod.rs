@@ -4,8 +4,12 @@
 //! ([`stored`]), with ordered migrations that only go forward. A database that is newer than this
 //! code, or cannot be read, is refused and not changed.
 
+mod look;
 mod reserve;
+mod rows;
 mod stored;
+
+pub use look::{Look, look};
 
 use crate::disks::{DiskError, space};
 use crate::record::Record;
@@ -41,6 +45,7 @@ const MIGRATIONS: &[M<'static>] = &[
     // A column of its own, not a field of `spec`: an older daemon refuses the database instead of
     // dropping what it does not know.
     M::up("ALTER TABLE sandboxes ADD COLUMN publish TEXT NOT NULL DEFAULT '[]';"),
+    M::up("ALTER TABLE sandboxes ADD COLUMN leftovers TEXT;"),
 ];
 
 /// Why the store could not be used.
@@ -69,10 +74,12 @@ pub enum StoreError {
     #[error(transparent)]
     Full(DiskError),
     /// A row holds what no version of banger writes.
-    #[error("the record of sandbox {id} cannot be read: {why}")]
+    #[error("the record of sandbox {name} ({id}) cannot be read: {why}")]
     Row {
         /// Its id, as stored.
         id: String,
+        /// Its name, as stored.
+        name: String,
         /// What is wrong with it.
         why: String,
     },
@@ -96,9 +103,27 @@ impl From<StoreError> for Fault {
             StoreError::Statement(_) => {
                 fault.with_remedy("look whether the disk is read-only or failing")
             }
-            StoreError::Row { .. } => fault.with_remedy("other sandboxes are not affected"),
+            StoreError::Row { name, .. } => fault.with_remedy(format!(
+                "other sandboxes are not affected; use the banger that wrote it, or delete it with \
+                 `banger vm rm {name}`"
+            )),
             StoreError::Closed => fault,
         }
+    }
+}
+
+/// A row that cannot be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Why.
+    pub error: StoreError,
+    /// Its name and id, in state `unreadable`; absent when not even those can be read.
+    pub record: Option<Record>,
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
     }
 }
 
@@ -276,12 +301,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database as a whole cannot be read.
-    pub async fn all(&self) -> Result<(Vec<Record>, Vec<StoreError>), StoreError> {
-        self.run(|connection| stored::read_all(connection)).await
+    pub async fn all(&self) -> Result<(Vec<Record>, Vec<Unreadable>), StoreError> {
+        self.run(|connection| rows::read_all(connection)).await
     }
 }
 
 fn open(path: &Path) -> Result<Connection, StoreError> {
+    look::require_sound(path)?;
     let in_file = |source| StoreError::Open {
         path: path.to_owned(),
         source,

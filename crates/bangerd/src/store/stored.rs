@@ -4,10 +4,11 @@ use super::StoreError;
 use crate::record::{OnBridge, Record, Run, Times};
 use crate::vmm::process::ProcessIdentity;
 use banger_model::host_names::TapSlot;
+use banger_model::plan::Unfinished;
 use banger_model::publish::{Publication, Published};
 use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
 use banger_model::subnet::HostPart;
-use banger_model::{SandboxId, SandboxName};
+use banger_model::{SandboxId, SandboxName, SandboxState};
 use rusqlite::{Connection, named_params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::num::NonZeroU16;
@@ -16,15 +17,16 @@ use std::time::Duration;
 
 /// One row of `sandboxes`.
 pub(super) struct Row {
-    id: String,
-    name: String,
-    state: String,
-    reason: Option<String>,
-    created_at: i64,
-    spec: String,
-    publish: String,
-    run: Option<String>,
-    network: Option<String>,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) reason: Option<String>,
+    pub(super) created_at: i64,
+    pub(super) spec: String,
+    pub(super) publish: String,
+    pub(super) run: Option<String>,
+    pub(super) network: Option<String>,
+    pub(super) leftovers: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,7 +56,7 @@ struct StoredSpec {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredPlace {
+pub(super) struct StoredPlace {
     host_part: HostPart,
     slot: Option<TapSlot>,
 }
@@ -64,6 +66,12 @@ struct StoredPublished {
     asked: Publication,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chosen: Option<NonZeroU16>,
+}
+
+impl From<StoredPlace> for OnBridge {
+    fn from(StoredPlace { host_part, slot }: StoredPlace) -> Self {
+        Self { host_part, slot }
+    }
 }
 
 impl From<&Published> for StoredPublished {
@@ -85,7 +93,7 @@ impl From<StoredPublished> for Published {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredRun {
+pub(super) struct StoredRun {
     pid: u32,
     start_time: u64,
     executable: PathBuf,
@@ -232,6 +240,7 @@ impl From<&Record> for Row {
             network: record
                 .network
                 .map(|OnBridge { host_part, slot }| json(&StoredPlace { host_part, slot })),
+            leftovers: record.unfinished.as_ref().map(json),
         }
     }
 }
@@ -241,40 +250,37 @@ impl Row {
         connection
             .prepare(
                 "INSERT INTO sandboxes
-                    (id, name, state, reason, created_at, spec, publish, run, network)
+                    (id, name, state, reason, created_at, spec, publish, run, network, leftovers)
                  VALUES
-                    (:id, :name, :state, :reason, :created_at, :spec, :publish, :run, :network)
+                    (:id, :name, :state, :reason, :created_at, :spec, :publish, :run, :network,
+                     :leftovers)
                  ON CONFLICT (id) DO UPDATE SET
                     name = :name, state = :state, reason = :reason, spec = :spec,
-                    publish = :publish, run = :run, network = :network",
+                    publish = :publish, run = :run, network = :network, leftovers = :leftovers",
             )?
             .execute(named_params! {
                 ":id": self.id, ":name": self.name, ":state": self.state, ":reason": self.reason,
                 ":created_at": self.created_at, ":spec": self.spec,
                 ":publish": self.publish, ":run": self.run, ":network": self.network,
+                ":leftovers": self.leftovers,
             })?;
         Ok(())
     }
 
-    fn read(self) -> Result<Record, StoreError> {
+    pub(super) fn read(&self) -> Result<Record, StoreError> {
         let bad = |why: String| StoreError::Row {
             id: self.id.clone(),
+            name: self.name.clone(),
             why,
         };
         let spec: StoredSpec = parsed(&self.spec).map_err(bad)?;
         let publish: Vec<StoredPublished> = parsed(&self.publish).map_err(bad)?;
-        let run = self
-            .run
-            .as_deref()
-            .map(parsed::<StoredRun>)
-            .transpose()
-            .map_err(bad)?;
-        let place = self.network.as_deref().map(parsed::<StoredPlace>);
-        let place = place.transpose().map_err(bad)?;
+        let run = parsed_if_any::<StoredRun>(self.run.as_deref()).map_err(bad)?;
+        let place = parsed_if_any::<StoredPlace>(self.network.as_deref()).map_err(bad)?;
         Ok(Record {
             id: self.id.parse().map_err(|error| bad(format!("{error}")))?,
             name: self.name.parse().map_err(|error| bad(format!("{error}")))?,
-            state: self.state.parse().map_err(bad)?,
+            state: self.state().map_err(bad)?,
             reason: self.reason.clone(),
             created_at: u64::try_from(self.created_at).unwrap_or(0),
             spec: Spec {
@@ -282,43 +288,23 @@ impl Row {
                 ..spec.try_into().map_err(bad)?
             },
             run: run.map(Run::from),
-            network: place.map(|StoredPlace { host_part, slot }| OnBridge { host_part, slot }),
+            network: place.map(OnBridge::from),
+            unfinished: parsed_if_any::<Unfinished>(self.leftovers.as_deref()).map_err(bad)?,
         })
+    }
+
+    fn state(&self) -> Result<SandboxState, String> {
+        match self.state.parse()? {
+            SandboxState::Unreadable => Err(format!("{:?} is never recorded", self.state)),
+            state => Ok(state),
+        }
     }
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// All rows; what cannot be read is told apart, so that one bad row hides no other sandbox.
-pub(super) fn read_all(
-    connection: &Connection,
-) -> Result<(Vec<Record>, Vec<StoreError>), StoreError> {
-    let mut statement = connection.prepare(
-        "SELECT id, name, state, reason, created_at, spec, publish, run, network
-         FROM sandboxes ORDER BY created_at, name",
-    )?;
-    let rows = statement.query_map([], |row| {
-        Ok(Row {
-            id: row.get(0)?,
-            name: row.get(1)?,
-            state: row.get(2)?,
-            reason: row.get(3)?,
-            created_at: row.get(4)?,
-            spec: row.get(5)?,
-            publish: row.get(6)?,
-            run: row.get(7)?,
-            network: row.get(8)?,
-        })
-    })?;
-    let mut good = Vec::new();
-    let mut bad = Vec::new();
-    for row in rows {
-        match row?.read() {
-            Ok(record) => good.push(record),
-            Err(error) => bad.push(error),
-        }
-    }
-    Ok((good, bad))
+pub(super) fn parsed_if_any<T: DeserializeOwned>(text: Option<&str>) -> Result<Option<T>, String> {
+    text.map(parsed).transpose()
 }

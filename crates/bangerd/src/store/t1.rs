@@ -2,6 +2,7 @@ use super::*;
 use crate::record::{OnBridge, Run, Times};
 use crate::vmm::process::ProcessIdentity;
 use banger_model::SandboxState;
+use banger_model::plan::{Goal, HostObject, Leftover, Unfinished};
 use banger_model::publish::Published;
 use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
 use std::num::NonZeroU16;
@@ -39,6 +40,7 @@ fn record(first: u8, name: &str) -> Record {
         created_at: 7,
         spec,
         run: None,
+        unfinished: None,
         network: Some(OnBridge {
             host_part: 7.try_into().expect("a host part"),
             slot: 3.try_into().ok(),
@@ -230,4 +232,149 @@ async fn settings_are_remembered_and_replaced() {
             Some(value)
         );
     }
+}
+
+/// Every file beside a database, and what it holds.
+fn bytes(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = std::fs::read_dir(directory).expect("a directory").flatten();
+    let mut all: Vec<_> = entries
+        .map(|entry| (entry.path(), std::fs::read(entry.path()).expect("readable")))
+        .collect();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn what_could_not_be_finished_reads_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&directory.path().join("state.db")).expect("new");
+    let mut web = record(1, "web");
+    web.state = SandboxState::NeedsRepair;
+    web.unfinished = Some(Unfinished {
+        aim: Goal::Absent,
+        leftovers: vec![Leftover {
+            object: HostObject::WorkDisk,
+            why: "busy".into(),
+        }],
+    });
+    store.put(&web).await.expect("written");
+    assert_eq!(store.all().await.expect("read").0, [web]);
+}
+
+#[tokio::test]
+async fn a_look_reads_what_a_daemon_has_open_and_what_none_has_and_changes_no_byte() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // What a URI would take for its own.
+    let place = directory.path().join("50%20?#");
+    std::fs::create_dir(&place).expect("made");
+    let path = place.join("state.db");
+    assert!(matches!(look(&path), Err(StoreError::Open { .. })));
+    assert_eq!(bytes(&place), []);
+    let store = Store::open(&path).expect("new");
+    store.put(&record(1, "web")).await.expect("written");
+    assert_eq!(look(&path).expect("read").records, [record(1, "web")]);
+    drop(store);
+    // The last handle ends the thread, which closes the database a moment later.
+    let log = place.join("state.db-wal");
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while log.exists() {
+        assert!(std::time::Instant::now() < until, "it was never closed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let before = bytes(&place);
+    let found = look(&path).expect("read");
+    assert_eq!(found.records, [record(1, "web")]);
+    assert_eq!((found.behind, found.unreadable.len()), (0, 0));
+    assert_eq!(bytes(&place), before);
+}
+
+#[test]
+fn a_look_at_an_older_or_newer_database_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let mut old = Connection::open(&path).expect("new");
+    Migrations::from_slice(MIGRATIONS)
+        .to_version(&mut old, 1)
+        .expect("the first schema");
+    assert_eq!(look(&path).expect("read").behind, MIGRATIONS.len() - 1);
+    old.pragma_update(None, "user_version", 999).expect("set");
+    assert!(matches!(look(&path), Err(StoreError::Schema { .. })));
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_refused_before_anything_is_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let store = Store::open(&path).expect("new");
+    for number in 1..=60 {
+        let name = format!("web-{number}");
+        store.put(&record(number, &name)).await.expect("written");
+    }
+    drop(store);
+    // What of the log is not in the file yet is written by whoever opens and closes it next.
+    drop(Connection::open(&path).expect("a database"));
+    let mut damaged = std::fs::read(&path).expect("there");
+    for byte in &mut damaged[4096 * 2..4096 * 6] {
+        *byte ^= 0xa5;
+    }
+    let other = directory.path().join("other");
+    std::fs::create_dir(&other).expect("made");
+    let copy = other.join("state.db");
+    std::fs::write(&copy, &damaged).expect("written");
+    let before = bytes(&other);
+    let fault: Fault = Store::open(&copy).expect_err("damaged").into();
+    assert!(fault.message.contains("it is damaged: "), "{fault}");
+    assert!(
+        fault
+            .remedy
+            .is_some_and(|text| text.contains("nothing was changed"))
+    );
+    assert_eq!(bytes(&other), before);
+}
+
+#[tokio::test]
+async fn a_damaged_row_keeps_its_name_and_what_is_known_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let store = Store::open(&path).expect("new");
+    let mut web = record(1, "web");
+    web.run = Some(run());
+    store.put(&web).await.expect("written");
+    let connection = Connection::open(&path).expect("a database");
+    for damage in [
+        "spec = '{\"image\": {\"value\": \"debian\"}}'",
+        "state = 'unreadable'",
+        "state = 'of-a-newer-banger'",
+        "publish = CAST(x'ff00' AS TEXT)",
+        "leftovers = '[]'",
+    ] {
+        store.put(&web).await.expect("written");
+        connection
+            .execute(&format!("UPDATE sandboxes SET {damage}"), [])
+            .expect(damage);
+        let (good, bad) = store.all().await.expect("read");
+        assert_eq!(good, [], "{damage}");
+        let [
+            Unreadable {
+                record: Some(known),
+                error,
+            },
+        ] = &bad[..]
+        else {
+            panic!("{damage}: {bad:?}");
+        };
+        assert!(error.to_string().contains("web"), "{error}");
+        assert_eq!((known.id, &known.name), (web.id, &web.name));
+        assert_eq!((&known.run, known.network), (&web.run, web.network));
+        assert_eq!(known.state, SandboxState::Unreadable);
+        assert_eq!(known.spec.image.value.as_str(), "debian", "{damage}");
+    }
+    connection
+        .execute("UPDATE sandboxes SET id = 'x', spec = ''", [])
+        .expect("damaged");
+    let (_, bad) = store.all().await.expect("read");
+    assert!(
+        matches!(&bad[..], [Unreadable { record: None, .. }]),
+        "{bad:?}"
+    );
 }

@@ -7,9 +7,9 @@ pub(super) const LIST: &[Mutation] = &[
     // kill -9.
     Mutation {
         holds: "guests go on when the daemon is killed",
-        file: "crates/bangerd/src/sandbox/works.rs",
-        from: "SandboxState::Running if alive => super::ports::adopt(&mut work).await,",
-        to: "SandboxState::Running if alive => work.settle_stopped(ended).await,",
+        file: "crates/banger-model/src/plan/repair.rs",
+        from: "Goal::Running if survey.has(HostObject::Vmm) => Goal::Running,",
+        to: "Goal::Running if survey.has(HostObject::Vmm) => Goal::AtRest,",
         test: whole("machine::guests_and_sessions_outlive_the_daemon"),
     },
     Mutation {
@@ -44,9 +44,9 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "a VMM that died without a daemon is told",
-        file: "crates/bangerd/src/sandbox/works.rs",
-        from: "        SandboxState::Running => work.settle_stopped(ended).await,",
-        to: "        SandboxState::Running => work.settle_stopped(None).await,",
+        file: "crates/bangerd/src/sandbox/reconcile.rs",
+        from: "SandboxState::Running => Some(why_it_ended(record).to_owned()),",
+        to: "SandboxState::Running => None,",
         test: whole("machine::a_vmm_that_died_without_a_daemon_is_told"),
     },
     Mutation {

@@ -183,8 +183,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "a failed start leaves no socket or directory",
         file: "crates/bangerd/src/sandbox/act.rs",
-        from: "                let leftovers = self.undo(made, &mut vmm).await;",
-        to: "                let leftovers = self.undo(made.into_iter().take(0).collect(), &mut vmm).await;",
+        from: "for undo in made.into_iter().rev() {",
+        to: "for undo in made.into_iter().rev().take(0) {",
         test: whole("hostile::a_guest_that_dies_is_told_with_what_its_vmm_said"),
     },
     Mutation {

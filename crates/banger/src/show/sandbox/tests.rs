@@ -40,6 +40,7 @@ fn sample() -> Sandbox {
             kernel_release: "6.12.0".into(),
             init_started: true,
         }),
+        leftovers: vec![],
         disk_used: 3 << 20,
         directory: "/state/sandboxes/0123".into(),
     }
@@ -59,6 +60,42 @@ fn the_list_has_one_line_per_sandbox() {
     01234567  dev   running  debian  2     1.5GiB  3MiB  5min
     01234567  old   stopped  debian  2     1.5GiB  3MiB  5min  the VMM�was killed
     ");
+}
+
+#[test]
+fn what_is_not_known_is_not_made_up_and_what_is_left_behind_is_said() {
+    let unreadable = Sandbox {
+        name: "old".into(),
+        state: SandboxState::Unreadable,
+        reason: Some("no record".into()),
+        run: None,
+        ..sample()
+    };
+    let broken = Sandbox {
+        state: SandboxState::NeedsRepair,
+        leftovers: vec![banger_proto::owner::sandbox::Leftover {
+            object: "work-disk".into(),
+            why: "it is busy".into(),
+        }],
+        ..sample()
+    };
+    insta::assert_snapshot!(table(&[unreadable.clone(), broken.clone()], 1300).render(false), @"
+    ID        NAME  STATE         IMAGE   VCPU  MEMORY  DISK  AGE   REASON
+    01234567  old   unreadable    ?       ?     ?       3MiB  5min  no record
+    01234567  dev   needs-repair  debian  2     1.5GiB  3MiB  5min
+    ");
+    insta::assert_snapshot!(details(&unreadable, 1300).render(false), @"
+    name       old
+    id         0123456789abcdef0123456789abcdef
+    state      unreadable
+    reason     no record
+    directory  /state/sandboxes/0123
+    ");
+    let shown = details(&broken, 1300).render(false);
+    assert!(
+        shown.contains("left behind     work-disk: it is busy\n"),
+        "{shown}"
+    );
 }
 
 fn publishing(port: u16, open: bool, trouble: Option<&str>) -> Published {

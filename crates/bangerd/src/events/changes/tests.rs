@@ -31,6 +31,7 @@ fn seen(state: SandboxState) -> Seen {
         spec,
         run: None,
         network: None,
+        unfinished: None,
     };
     Seen {
         record,
@@ -61,7 +62,9 @@ fn nothing_happens_where_nothing_changes() {
 /// Each change of state gives one event at most; those that are only on the way give none.
 #[test]
 fn each_state_that_an_owner_waits_for_is_told() {
-    use SandboxState::{Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping};
+    use SandboxState::{
+        Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping, Unreadable,
+    };
     let word = |from, to| {
         let told = of(&seen(from), &seen(to));
         assert!(told.len() <= 1, "{told:?}");
@@ -71,7 +74,7 @@ fn each_state_that_an_owner_waits_for_is_told() {
         for to in SandboxState::ALL {
             let expected = match (from, to) {
                 (from, to) if from == to => None,
-                (_, Stopping | Deleting) => None,
+                (_, Stopping | Deleting | Unreadable) => None,
                 (_, NeedsRepair) => Some("needs repair"),
                 (NeedsRepair, _) => Some("repaired"),
                 (_, Starting) => Some("starting"),

@@ -37,12 +37,15 @@ struct Recorded {
     boot_id: String,
 }
 
+/// The state directory of a probe's guest, by the short form of its id.
+#[must_use]
+pub fn state_of(layout: &Layout, short: &str) -> PathBuf {
+    layout.staging().join(format!("{PREFIX}{short}"))
+}
+
 impl Boot {
     pub(super) fn new(prober: Prober, id: SandboxId, kernel: &Path, initramfs: &Path) -> Self {
-        let state = prober
-            .layout
-            .staging()
-            .join(format!("{PREFIX}{}", id.short()));
+        let state = state_of(&prober.layout, &id.short());
         let runtime = prober.layout.sandbox_runtime(id);
         let machine = Machine {
             id,
@@ -140,12 +143,14 @@ pub fn sweep(layout: &Layout) -> io::Result<()> {
     };
     for entry in listed {
         let entry = entry?;
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        let name = entry.file_name();
+        let Some(short) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
             continue;
-        }
+        };
         if let Some(process) = recorded(&entry.path()) {
             process.kill(Signal::KILL)?;
         }
+        remove_tree(&layout.sandbox_runtimes().join(short));
         remove_tree(&entry.path());
     }
     Ok(())

@@ -9,7 +9,7 @@ mod boot;
 mod cache;
 mod decision;
 
-pub use boot::sweep;
+pub use boot::{state_of, sweep};
 pub use cache::Key;
 pub use decision::{Device, Wish};
 

@@ -5,6 +5,7 @@
 //! interleaved batch (QEMU 10.0.2, Debian kernel 6.1, 1.6 s); differences below 0.1 s are noise.
 //! Only `cryptomgr.notests` stood clear of it. Everything else here is chosen for being safe.
 
+use crate::layout::SandboxPaths;
 use crate::vmm::machine::{AGENT_PORT, Accelerator, Disk, Machine, Network};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -87,10 +88,7 @@ fn sockets_and_console(line: &mut CommandLine, machine: &Machine) {
         Properties::of("file,id=console,append=on").path("path", &paths.console_log()),
     );
     line.option("-serial", "chardev:console");
-    line.option(
-        "-chardev",
-        Properties::of("socket,id=control,server=on,wait=off").path("path", &paths.vmm_socket()),
-    );
+    line.option("-chardev", control_socket(paths));
     line.option("-mon", "chardev=control,mode=control");
     line.option(
         "-chardev",
@@ -101,6 +99,13 @@ fn sockets_and_console(line: &mut CommandLine, machine: &Machine) {
         "-device",
         format!("virtserialport,bus=serial.0,nr=1,chardev=agent,name={AGENT_PORT}"),
     );
+}
+
+/// The value of the option by which QEMU gets its control socket: no two sandboxes have the same, and no
+/// other program is started with it.
+pub(super) fn control_socket(paths: &SandboxPaths) -> OsString {
+    let fixed = Properties::of("socket,id=control,server=on,wait=off");
+    fixed.path("path", &paths.vmm_socket()).0
 }
 
 /// One disk. `-blockdev` takes the file's name literally, where `-drive` looks for a protocol in

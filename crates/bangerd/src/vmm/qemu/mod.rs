@@ -4,11 +4,13 @@
 //! seen in some two hundred emulated boots of the machine that [`args`] describes.
 
 pub mod args;
+mod find;
 mod launch;
 mod launcher;
 pub mod qmp;
 mod survey;
 
+pub use find::started_for;
 pub use launcher::{LAUNCH_VERB, Launcher, launcher_main};
 pub use survey::{FLOOR, PROGRAM_VARIABLE, Places, Program, Version};
 
