@@ -21,15 +21,16 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
   daemon   the daemon's memory, idle and with 10 guests
   network  places on the bridge beside ip and nft, TCP, the root helper's memory, the name server
            beside dnsmasq; without root only the last
+  places   of that, what needs no guest: places on the bridge and the helper's memory
 
-Without a name: all of them.
+Without a name: everything.
 
   --json     a list of {name, n, p50, p99, unit, ratio, goal, ok} on standard output
   -n COUNT   samples of each figure, 1 to 10000; 20 unless given
 ";
 
 /// What `banger-bench` knows.
-const NAMES: [&str; 5] = ["start", "exec", "ps", "daemon", "network"];
+const NAMES: [&str; 6] = ["start", "exec", "ps", "daemon", "network", "places"];
 /// The most samples that it takes.
 const MOST: u32 = 10_000;
 

@@ -139,7 +139,7 @@ pub trait Kernel {
     /// order, each as
     /// `nft -j list table` writes it; none where there is none.
     fn tables(&self, name: &str) -> Result<[Option<Listing>; 2], KernelError>;
-    /// Gives nft a transaction.
+    /// Gives nft a transaction, as its commands.
     fn apply(&self, transaction: &str) -> Result<(), KernelError>;
 
     /// A switch's value; none where the host has none (no IPv6, no such interface).

@@ -11,7 +11,7 @@ pub use trace::{Trace, TraceError};
 /// How long nft may take. A transaction for a thousand guests takes a fraction of a second; the kernel
 /// makes others wait for theirs, and for a grace period of RCU after each.
 const TIME: Duration = Duration::from_secs(30);
-/// Most bytes of one table: a thousand guests' rules and sets are about 1 MB of JSON.
+/// Most bytes of one table: a thousand guests' sets are about 400 KB of JSON.
 const MOST_TABLE: usize = 16 * 1024 * 1024;
 /// What nft may print when it is not asked for anything.
 const MOST_OTHER: usize = 64 * 1024;
@@ -57,14 +57,6 @@ pub enum NftError {
         /// nft's own first error line.
         said: String,
     },
-    /// What it was to load is no JSON. nft itself says nothing, does nothing, and succeeds.
-    #[error("cannot {asked}: they are not the JSON that nft takes: {reason}")]
-    Malformed {
-        /// What was asked.
-        asked: String,
-        /// The parser's reason.
-        reason: String,
-    },
     /// It printed something that is no JSON.
     #[error("cannot read what nft printed for {asked}: {reason}")]
     Unreadable {
@@ -88,12 +80,13 @@ impl<'a> Nft<'a> {
         Self { programs, cancel }
     }
 
-    /// Applies a transaction, given as nft's JSON (libnftables-json(5)), whole or not at all.
+    /// Applies a transaction, given as commands of nft(8), whole or not at all. Not as its JSON: nft 1.0.6
+    /// declares some sets in commands only, and takes JSON that it cannot read for nothing to do.
     ///
     /// # Errors
     /// [`NftError::Refused`] where nft or the kernel does not accept it: nothing was changed.
     pub fn apply(&self, transaction: &str) -> Result<(), NftError> {
-        self.feed("load rules", &["-j", "-f", "-"], transaction)
+        self.feed("load rules", &["-f", "-"], transaction)
     }
 
     /// Says whether nft and the kernel would accept a transaction, without applying it.
@@ -101,14 +94,10 @@ impl<'a> Nft<'a> {
     /// # Errors
     /// [`NftError::Refused`] where they would not.
     pub fn check(&self, transaction: &str) -> Result<(), NftError> {
-        self.feed("check rules", &["-c", "-j", "-f", "-"], transaction)
+        self.feed("check rules", &["-c", "-f", "-"], transaction)
     }
 
     fn feed(&self, asked: &str, arguments: &[&str], input: &str) -> Result<(), NftError> {
-        is_json(input).map_err(|reason| NftError::Malformed {
-            asked: asked.to_owned(),
-            reason,
-        })?;
         let output = self.run(arguments, Some(input.as_bytes()), MOST_OTHER)?;
         succeeded(asked, &output)
     }
@@ -125,7 +114,7 @@ impl<'a> Nft<'a> {
         self.listed(family, name)
     }
 
-    /// The same, of which only what `T` takes is kept: a table of a thousand guests is 1 MB of text, and
+    /// The same, of which only what `T` takes is kept: a table of a thousand guests is 400 KB of text, and
     /// many times that as a tree.
     ///
     /// # Errors
@@ -196,18 +185,12 @@ impl<'a> Nft<'a> {
     }
 }
 
-/// nft 1.0.6 ignores input that is no JSON and exits with 0: seen with `echo garbage | nft -j -f -`.
-fn is_json(input: &str) -> Result<(), String> {
-    let parsed = serde_json::from_str::<serde::de::IgnoredAny>(input);
-    parsed.map(|_| ()).map_err(|error| error.to_string())
-}
-
 fn succeeded(asked: &str, output: &Output) -> Result<(), NftError> {
     if output.status.success() {
         return Ok(());
     }
     let complaint = output.complaint();
-    // Where in the input: of no use for JSON, in which nft does not know the place.
+    // Where in the input: of no use to who does not see that.
     let said = complaint
         .split_once("Error: ")
         .map_or(complaint.as_str(), |(_, said)| said);

@@ -56,7 +56,7 @@ fn all_that_the_helper_does_still_works() {
             drop(taps::open(netlink, &tap).expect("opened"));
             sysctl::write(Sysctl::Ipv4Forward, 1).expect("written");
             let nft = Nft::new(&programs, Cancel::Never);
-            let text = r#"{"nftables": [{"add": {"table": {"family": "inet", "name": "t"}}}]}"#;
+            let text = "add table inet t";
             nft.check(text).expect("checked");
             nft.apply(text).expect("applied");
             let table = TableName::parse("t").expect("a name");

@@ -222,7 +222,7 @@ fn a_new_tap_is_free_at_once_while_programs_are_started() {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !enough.load(Ordering::Relaxed) {
-                        nft.check(r#"{"nftables": []}"#).expect("nothing to do");
+                        nft.check("").expect("nothing to do");
                     }
                 });
             }

@@ -13,17 +13,21 @@ pub struct Digest(u64);
 
 impl Digest {
     /// The digest of everything that `write` writes.
-    pub(super) fn of(write: impl FnOnce(&mut Hasher) -> fmt::Result) -> Self {
+    pub fn of(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> Self {
         // Offset basis and prime: the FNV specification, draft-eastlake-fnv.
         let mut hasher = Hasher(0xcbf2_9ce4_8422_2325);
         // The hasher takes everything, and what is written has no errors of its own.
         let _always_ok = write(&mut hasher);
         Self(hasher.0)
     }
+
+    pub(super) const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
 }
 
 /// Takes text.
-pub(super) struct Hasher(u64);
+struct Hasher(u64);
 
 impl fmt::Write for Hasher {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -76,7 +80,6 @@ impl From<Digest> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write;
 
     #[test]
     fn the_published_vectors_hold() {

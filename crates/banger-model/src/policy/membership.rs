@@ -1,6 +1,6 @@
 //! Which networks each guest belongs to, by number, from names and links.
 
-use super::NetworkId;
+use super::{Digest, NetworkId};
 use crate::{SandboxId, SandboxName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,29 +16,47 @@ pub struct Membership {
 }
 
 /// The numbers of all networks that have at least two of these members: a shared network is one, each
-/// pair that is linked is one. Numbers follow from the members alone, so the same members give the
-/// same rules.
+/// pair that is linked is one. A shared network keeps its number whoever joins or leaves it, so that the
+/// rules for it stay; a collision of two names is the exception.
 #[must_use]
 pub fn numbered(members: &[Membership]) -> BTreeMap<SandboxId, BTreeSet<NetworkId>> {
-    let mut groups: BTreeSet<BTreeSet<SandboxId>> = BTreeSet::new();
+    let mut numbers = BTreeMap::<SandboxId, BTreeSet<_>>::new();
+    let mut give = |number, group: BTreeSet<SandboxId>| {
+        for id in group {
+            numbers.entry(id).or_default().insert(NetworkId(number));
+        }
+    };
     let names: BTreeSet<_> = members.iter().flat_map(|member| &member.networks).collect();
+    let mut taken = BTreeSet::new();
     for name in names {
         let of_name = members.iter().filter(|m| m.networks.contains(name));
-        groups.insert(of_name.map(|member| member.id).collect());
+        let group: BTreeSet<_> = of_name.map(|member| member.id).collect();
+        if group.len() > 1 {
+            let mut number = number_of(name);
+            while !taken.insert(number) {
+                number = number.wrapping_add(1) | OF_NAMES;
+            }
+            give(number, group);
+        }
     }
     let present: BTreeSet<_> = members.iter().map(|member| member.id).collect();
-    for member in members {
-        for other in member.links.intersection(&present) {
-            groups.insert([member.id, *other].into());
-        }
-    }
-    let mut numbers = BTreeMap::<_, BTreeSet<_>>::new();
-    for (number, group) in (1..).zip(groups.iter().filter(|group| group.len() > 1)) {
-        for id in group {
-            numbers.entry(*id).or_default().insert(NetworkId(number));
-        }
-    }
+    let links = members.iter().flat_map(|member| {
+        let others = member.links.intersection(&present);
+        others.map(|other| BTreeSet::from([member.id, *other]))
+    });
+    let pairs: BTreeSet<_> = links.filter(|pair| pair.len() > 1).collect();
+    (1..)
+        .zip(pairs)
+        .for_each(|(number, pair)| give(number, pair));
     numbers
+}
+
+/// Numbers from here on are of shared networks, those below of pairs.
+const OF_NAMES: u32 = 1 << 31;
+
+fn number_of(name: &SandboxName) -> u32 {
+    let [.., a, b, c, d] = Digest::of(|out| write!(out, "{name}")).to_bytes();
+    u32::from_be_bytes([a, b, c, d]) | OF_NAMES
 }
 
 #[cfg(test)]
@@ -92,6 +110,34 @@ mod tests {
     #[test]
     fn who_is_alone_or_linked_to_nobody_that_runs_has_no_network() {
         assert!(numbered(&[member(1, &["shop"], &[1, 9])]).is_empty());
+    }
+
+    #[test]
+    fn a_shared_network_keeps_its_number_whoever_joins_or_leaves() {
+        let number = |members: &[Membership]| numbered(members)[&id(1)].clone();
+        let two = [member(1, &["shop"], &[]), member(2, &["shop"], &[])];
+        let others = [
+            member(0, &["a", "shop"], &[]),
+            member(3, &["a"], &[0]),
+            member(9, &["z"], &[3]),
+        ];
+        let all: Vec<_> = two.iter().chain(&others).cloned().collect();
+        assert_eq!(number(&two), number(&all));
+        assert_ne!(
+            number(&two),
+            number(
+                &all.iter()
+                    .map(|m| Membership {
+                        networks: m
+                            .networks
+                            .iter()
+                            .map(|n| format!("{n}x").parse().unwrap())
+                            .collect(),
+                        ..m.clone()
+                    })
+                    .collect::<Vec<_>>()
+            )
+        );
     }
 
     proptest! {

@@ -7,16 +7,17 @@
 
 mod digest;
 mod guest;
-mod json;
 pub mod membership;
 mod rules;
 mod ruleset;
 mod skeleton;
+mod switched;
 
 pub use digest::Digest;
 pub use guest::{Guest, NetworkId};
-pub use ruleset::{Mark, Ruleset, Switched, removal};
+pub use ruleset::{Listed, Mark, Ruleset, removal};
 pub use skeleton::{ChainSkeleton, Family, Hook, Skeleton};
+pub use switched::Switched;
 
 use crate::host_names::{BridgeName, Installation};
 use crate::subnet::Subnet;
@@ -158,7 +159,8 @@ impl Policy {
     /// What tells this policy from any other, whatever the host's state.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Ruleset::new(self, &Switched::default()).digest()
+        let rules = Ruleset::new(self, &Switched::default());
+        rules.mark().policy(&rules.skeleton())
     }
 }
 

@@ -1,81 +1,65 @@
-//! A ruleset as a tree, and its text for one transaction of nft (libnftables-json(5)).
+//! A ruleset, and its text for one transaction of nft(8).
 
 use super::digest::Digest;
-use super::json::{Json, object};
 use super::skeleton::{ChainSkeleton, Family, Hook, Skeleton};
+use super::switched::Switched;
 use super::{Policy, rules};
 use crate::host_names::{Installation, TABLE};
 use std::collections::BTreeSet;
-use std::fmt::Write;
-
-/// The chain whose only rule carries the mark. nft 1.0.6 drops the comments of tables and sets in
-/// JSON, in both directions; those of rules stay.
-const MARK_CHAIN: &str = "installation";
-
-/// What of the host's forwarding banger switched on, to be switched off again. It is kept in the
-/// table itself, as sets: whoever finds the rules finds it, whatever crashed in between.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Switched {
-    /// `net.ipv4.ip_forward` was 0.
-    pub ipv4: bool,
-    /// `net.ipv6.conf.all.forwarding` was 0.
-    pub ipv6: bool,
-    /// Interfaces whose `accept_ra` was 1 and is 2 now: with 1, a host that forwards stops
-    /// listening to its own router (ip-sysctl, `accept_ra`).
-    pub accept_ra: BTreeSet<String>,
-}
-
-impl Switched {
-    const IPV4: &'static str = "ip_forward_was_off";
-    const IPV6: &'static str = "ipv6_forwarding_was_off";
-    const ACCEPT_RA: &'static str = "accept_ra_was_1";
-
-    /// What the skeleton of the loaded rules says of it.
-    #[must_use]
-    pub fn of(skeleton: &Skeleton) -> Self {
-        let set = |name| skeleton.elements(Family::Inet, name);
-        let interfaces = set(Self::ACCEPT_RA).into_iter().flatten();
-        Self {
-            ipv4: set(Self::IPV4).is_some(),
-            ipv6: set(Self::IPV6).is_some(),
-            accept_ra: interfaces.flatten().cloned().collect(),
-        }
-    }
-
-    fn sets(&self) -> Vec<Set> {
-        let mut sets = Vec::new();
-        if self.ipv4 {
-            sets.push(Set::new(Self::IPV4, &["mark"]));
-        }
-        if self.ipv6 {
-            sets.push(Set::new(Self::IPV6, &["mark"]));
-        }
-        if !self.accept_ra.is_empty() {
-            let mut set = Set::new(Self::ACCEPT_RA, &["ifname"]);
-            set.elements
-                .extend(self.accept_ra.iter().map(|name| vec![name.clone()]));
-            sets.push(set);
-        }
-        sets
-    }
-}
+use std::fmt::{self, Write};
 
 /// A named set.
 #[derive(Debug)]
 pub(super) struct Set {
     pub(super) name: String,
-    pub(super) types: &'static [&'static str],
-    /// Each element by its parts.
-    pub(super) elements: BTreeSet<Vec<String>>,
+    /// What its elements consist of, as nft declares it; an interface comes first.
+    key: &'static str,
+    /// Each element by its parts, as nft lists them.
+    elements: BTreeSet<Vec<String>>,
 }
 
 impl Set {
-    pub(super) fn new(name: impl Into<String>, types: &'static [&'static str]) -> Self {
+    pub(super) fn new(name: impl Into<String>, key: &'static str) -> Self {
         Self {
             name: name.into(),
-            types,
+            key,
             elements: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn add(&mut self, parts: impl Into<Vec<String>>) {
+        self.elements.insert(parts.into());
+    }
+
+    #[cfg(test)]
+    pub(super) const fn elements(&self) -> &BTreeSet<Vec<String>> {
+        &self.elements
+    }
+
+    fn write_element(&self, out: &mut dyn Write, parts: &[String]) -> fmt::Result {
+        for (index, part) in parts.iter().enumerate() {
+            match index {
+                0 if self.key.contains("ifname") => write!(out, "\"{part}\"")?,
+                0 => out.write_str(part)?,
+                _ => write!(out, " . {part}")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// `{ a, b }`.
+    fn write_elements<'a>(
+        &self,
+        out: &mut dyn Write,
+        elements: impl Iterator<Item = &'a Vec<String>>,
+    ) -> fmt::Result {
+        let mut before = "{ ";
+        for element in elements {
+            out.write_str(before)?;
+            self.write_element(out, element)?;
+            before = ", ";
+        }
+        out.write_str(" }")
     }
 }
 
@@ -83,7 +67,7 @@ impl Set {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) comment: String,
-    pub(super) statements: Vec<Json>,
+    pub(super) statements: String,
 }
 
 /// A chain.
@@ -108,42 +92,65 @@ pub struct Ruleset {
     tables: [(Family, Table); 2],
 }
 
-/// What a loaded table says of itself: whose it is, of which policy, and what it consisted of when
-/// it was loaded.
+/// Whose a loaded table is, and what it was made as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// Whose it is.
     pub installation: Installation,
-    /// [`Policy::digest`].
-    pub policy: Digest,
-    /// [`Skeleton::digest`].
-    pub skeleton: Digest,
+    /// Everything of both tables but the elements of sets.
+    pub frame: Digest,
 }
 
 impl Mark {
-    /// The chain that carries it, without a hook: nothing passes it.
-    pub const CHAIN: &'static str = MARK_CHAIN;
+    /// The chain that carries it, without a hook: nothing passes it. nft 1.0.6 drops the comments of
+    /// tables and sets in its JSON; those of rules stay.
+    pub const CHAIN: &'static str = "installation";
 
-    /// Reads the comment of the chain's rule; none for any other text.
+    /// Reads the comment of the chain's first rule; none for any other text.
     #[must_use]
     pub fn parse(comment: &str) -> Option<Self> {
-        let mut words = comment.strip_prefix("banger:")?.split(' ');
-        let mark = Self {
-            installation: words.next()?.parse().ok()?,
-            policy: words.next()?.parse().ok()?,
-            skeleton: words.next()?.parse().ok()?,
-        };
-        words.next().is_none().then_some(mark)
+        let (installation, frame) = comment.strip_prefix("banger:")?.split_once(' ')?;
+        Some(Self {
+            installation: installation.parse().ok()?,
+            frame: frame.parse().ok()?,
+        })
     }
 
-    /// 57 bytes; nftables keeps 128 (`NFTNL_UDATA_COMMENT_MAXLEN`, libnftnl).
+    /// 40 bytes; nftables keeps 128 (`NFTNL_UDATA_COMMENT_MAXLEN`, libnftnl).
     fn comment(&self) -> String {
-        format!(
-            "{} {} {}",
-            self.installation.mark(),
-            self.policy,
-            self.skeleton
-        )
+        format!("{} {}", self.installation.mark(), self.frame)
+    }
+
+    /// The digest of the policy that these tables hold; see [`Policy::digest`].
+    #[must_use]
+    pub fn policy(&self, loaded: &Skeleton) -> Digest {
+        Digest::of(|out| {
+            writeln!(out, "{} {}", self.installation, self.frame)?;
+            loaded.write_sets(out, |name| !Switched::SETS.contains(&name))
+        })
+    }
+}
+
+/// What nft listed of a table right after it was loaded, noted in the table: a rule that is changed
+/// later is seen, though nft lists expressions in another form than they were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed(pub Digest);
+
+impl Listed {
+    /// Reads the comment of the second rule in [`Mark::CHAIN`]; none for any other text.
+    #[must_use]
+    pub fn parse(comment: &str) -> Option<Self> {
+        comment.strip_prefix("listed:")?.parse().ok().map(Self)
+    }
+
+    /// The text that notes them, each in its table.
+    #[must_use]
+    pub fn transaction(listed: &[(Family, Self)]) -> String {
+        let lines = listed.iter().map(|(family, Self(digest))| {
+            let (family, chain) = (family.name(), Mark::CHAIN);
+            format!("add rule {family} {TABLE} {chain} return comment \"listed:{digest}\"\n")
+        });
+        lines.collect()
     }
 }
 
@@ -162,33 +169,67 @@ impl Ruleset {
         }
     }
 
-    /// The text for `nft -j -f -`: whatever the two tables were, they are this afterwards, or
-    /// unchanged if anything is refused.
+    /// The text for `nft -f -`: whatever the two tables were, they are this afterwards, or unchanged
+    /// if anything is refused.
     #[must_use]
-    pub fn transaction(&self, policy: &Policy) -> String {
-        let mark = self.mark(policy).comment();
-        let mut commands = removal_commands();
-        for (family, table) in &self.tables {
-            commands.push(object("add", table_reference(*family)));
-            commands.extend(table.commands(*family));
-            commands.push(add_chain(*family, MARK_CHAIN, None));
-            commands.push(add_rule(
-                *family,
-                MARK_CHAIN,
-                &mark,
-                vec![object("return", Json::Null)],
-            ));
+    pub fn transaction(&self) -> String {
+        let mark = self.mark().comment();
+        let mut text = removal();
+        // A text takes everything that is written into it.
+        let _always_ok = self.tables.iter().try_for_each(|(family, table)| {
+            table.write(&mut text, *family, true)?;
+            let (family, chain) = (family.name(), Mark::CHAIN);
+            writeln!(text, "add chain {family} {TABLE} {chain}")?;
+            writeln!(
+                text,
+                "add rule {family} {TABLE} {chain} return comment \"{mark}\""
+            )
+        });
+        text
+    }
+
+    /// The text that changes nothing but elements of sets, if that is all it takes to make these rules
+    /// of what is loaded; empty if nothing differs.
+    ///
+    /// Nobody waits for it as for a whole replacement: the kernel has nothing to free as long as
+    /// elements are only added. In between no packet sees half of it either.
+    #[must_use]
+    pub fn elements(&self, loaded: &Skeleton) -> Option<String> {
+        if !loaded.has_frame_of(&self.skeleton()) {
+            return None;
         }
-        object("nftables", commands).to_string()
+        let mut text = String::new();
+        for (family, set) in self.sets() {
+            let present = loaded.elements(family, &set.name)?;
+            let gone = present.difference(&set.elements);
+            let new = set.elements.difference(present);
+            for (verb, elements) in [("delete", gone), ("add", new)] {
+                let mut elements = elements.peekable();
+                if elements.peek().is_some() {
+                    let (family, name) = (family.name(), &set.name);
+                    let _always_ok = write!(text, "{verb} element {family} {TABLE} {name} ");
+                    let _always_ok = set.write_elements(&mut text, elements);
+                    text.push('\n');
+                }
+            }
+        }
+        Some(text)
+    }
+
+    fn sets(&self) -> impl Iterator<Item = (Family, &Set)> {
+        let tables = self.tables.iter();
+        tables.flat_map(|(family, table)| table.sets.iter().map(|set| (*family, set)))
     }
 
     /// What the loaded tables will say of themselves.
     #[must_use]
-    pub fn mark(&self, policy: &Policy) -> Mark {
+    pub fn mark(&self) -> Mark {
+        let mut tables = self.tables.iter();
         Mark {
             installation: self.installation,
-            policy: policy.digest(),
-            skeleton: self.skeleton().digest(),
+            frame: Digest::of(|out| {
+                tables.try_for_each(|(family, table)| table.write(out, *family, false))
+            }),
         }
     }
 
@@ -196,118 +237,72 @@ impl Ruleset {
     #[must_use]
     pub fn skeleton(&self) -> Skeleton {
         let mut skeleton = Skeleton::default();
+        for (family, set) in self.sets() {
+            skeleton.set(family, &set.name, set.elements.clone());
+        }
         for (family, table) in &self.tables {
-            for set in &table.sets {
-                skeleton.set(*family, &set.name, set.elements.clone());
-            }
             for chain in &table.chains {
                 let rules = chain.rules.iter().map(|rule| rule.comment.clone());
                 let hook = chain.hook.clone();
-                skeleton.chain(
-                    *family,
-                    chain.name,
-                    ChainSkeleton {
-                        hook,
-                        rules: rules.collect(),
-                    },
-                );
+                let rules = rules.collect();
+                skeleton.chain(*family, chain.name, ChainSkeleton { hook, rules });
             }
         }
         skeleton
-    }
-
-    pub(super) fn digest(&self) -> Digest {
-        Digest::of(|out| {
-            writeln!(out, "{}", self.installation)?;
-            for (family, table) in &self.tables {
-                let commands = table.commands(*family);
-                commands
-                    .iter()
-                    .try_for_each(|command| writeln!(out, "{command}"))?;
-            }
-            Ok(())
-        })
     }
 }
 
 /// The text that removes both tables, whether they exist or not.
 #[must_use]
 pub fn removal() -> String {
-    object("nftables", removal_commands()).to_string()
-}
-
-/// Deleting what is not there is an error, so that it is added first.
-fn removal_commands() -> Vec<Json> {
-    let both = Family::ALL.into_iter();
-    both.flat_map(|family| ["add", "delete"].map(|verb| object(verb, table_reference(family))))
-        .collect()
-}
-
-fn table_reference(family: Family) -> Json {
-    let members = vec![("family", family.name().into()), ("name", TABLE.into())];
-    object("table", Json::Object(members))
-}
-
-fn add_chain(family: Family, name: &str, hook: Option<&Hook>) -> Json {
-    let mut members = vec![
-        ("family", family.name().into()),
-        ("table", TABLE.into()),
-        ("name", name.into()),
-    ];
-    if let Some(hook) = hook {
-        members.push(("type", hook.kind.as_str().into()));
-        members.push(("hook", hook.hook.as_str().into()));
-        members.push(("prio", hook.priority.into()));
-        members.push(("policy", hook.policy.as_str().into()));
-    }
-    object("add", object("chain", Json::Object(members)))
-}
-
-fn add_rule(family: Family, chain: &str, comment: &str, statements: Vec<Json>) -> Json {
-    let members = vec![
-        ("family", family.name().into()),
-        ("table", TABLE.into()),
-        ("chain", chain.into()),
-        ("comment", comment.into()),
-        ("expr", statements.into()),
-    ];
-    object("add", object("rule", Json::Object(members)))
+    // Deleting what is not there is an error, so that it is added first.
+    let both = Family::ALL.map(Family::name);
+    both.map(|family| format!("add table {family} {TABLE}\ndelete table {family} {TABLE}\n"))
+        .concat()
 }
 
 impl Table {
-    fn commands(&self, family: Family) -> Vec<Json> {
-        let sets = self.sets.iter().map(|set| set.command(family));
-        let chains = self
-            .chains
-            .iter()
-            .map(|chain| add_chain(family, chain.name, chain.hook.as_ref()));
-        let rules = self.chains.iter().flat_map(|chain| {
-            let rules = chain.rules.iter();
-            rules.map(|rule| add_rule(family, chain.name, &rule.comment, rule.statements.clone()))
-        });
-        sets.chain(chains).chain(rules).collect()
-    }
-}
-
-impl Set {
-    fn command(&self, family: Family) -> Json {
-        let kind = match self.types {
-            [only] => (*only).into(),
-            several => Json::from(several.to_vec()),
-        };
-        let mut members = vec![
-            ("family", family.name().into()),
-            ("table", TABLE.into()),
-            ("name", self.name.as_str().into()),
-            ("type", kind),
-        ];
-        let elements = self.elements.iter().map(|parts| match parts.as_slice() {
-            [only] => only.as_str().into(),
-            several => object("concat", several.to_vec()),
-        });
-        if !self.elements.is_empty() {
-            members.push(("elem", Json::List(elements.collect())));
+    fn write(&self, out: &mut dyn Write, family: Family, elements: bool) -> fmt::Result {
+        let family = family.name();
+        writeln!(out, "add table {family} {TABLE}")?;
+        for set in &self.sets {
+            write!(
+                out,
+                "add set {family} {TABLE} {} {{ {} ; ",
+                set.name, set.key
+            )?;
+            if elements && !set.elements.is_empty() {
+                out.write_str("elements = ")?;
+                set.write_elements(out, set.elements.iter())?;
+                out.write_str(" ; ")?;
+            }
+            out.write_str("}\n")?;
         }
-        object("add", object("set", Json::Object(members)))
+        for chain in &self.chains {
+            write!(out, "add chain {family} {TABLE} {}", chain.name)?;
+            if let Some(hook) = &chain.hook {
+                let Hook {
+                    kind,
+                    hook,
+                    priority,
+                    policy,
+                } = hook;
+                write!(
+                    out,
+                    " {{ type {kind} hook {hook} priority {priority} ; policy {policy} ; }}"
+                )?;
+            }
+            out.write_str("\n")?;
+        }
+        for chain in &self.chains {
+            for rule in &chain.rules {
+                let (name, statements, comment) = (chain.name, &rule.statements, &rule.comment);
+                writeln!(
+                    out,
+                    "add rule {family} {TABLE} {name} {statements} comment \"{comment}\""
+                )?;
+            }
+        }
+        Ok(())
     }
 }

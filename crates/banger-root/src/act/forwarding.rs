@@ -22,7 +22,9 @@ pub(super) fn to_switch(
     }
     if wanted.ipv6 {
         wanted.accept_ra = before.accept_ra.clone();
-        wanted.accept_ra.extend(listening(host)?);
+        let mut listening = listening(host)?;
+        listening.retain(|name| Switched::can_name(name));
+        wanted.accept_ra.extend(listening);
     }
     Ok(wanted)
 }

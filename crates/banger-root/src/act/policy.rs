@@ -1,15 +1,15 @@
-//! The rules: replaced as a whole, read back, removed as a whole.
+//! The rules: loaded, read back, removed as a whole.
 
 use super::forwarding::{restore, switch_on, to_switch};
 use super::{Host, change, conflict};
 use crate::kernel::KernelError;
 use crate::listing::Loaded;
 use banger_model::host_names::TABLE;
-use banger_model::policy::{Policy, Ruleset, Switched, removal};
+use banger_model::policy::{Listed, Policy, Ruleset, Switched, removal};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Change, Did, Object};
 
-/// Loads the policy's rules in one transaction and checks that the kernel has them.
+/// Loads the policy's rules and checks that the kernel has them.
 ///
 /// What is switched on is written into the rules before it is switched on, and stays there until it
 /// is off again: whatever is killed in between, the next one knows.
@@ -19,25 +19,41 @@ pub(super) fn set(host: Host<'_>, policy: &Policy) -> Result<Vec<Change>, Fault>
     let before = Switched::of(&loaded.skeleton);
     let wanted = to_switch(host, policy, &before)?;
     let turned_off = restore(host, &before, &wanted)?;
-    let rules = Ruleset::new(policy, &wanted);
-    let was_so = is_loaded(&loaded, &rules, policy);
-    if !was_so {
-        host.kernel.apply(&rules.transaction(policy))?;
-    }
+    let did = load(host, &loaded, &Ruleset::new(policy, &wanted))?;
     let turned_on = switch_on(host, policy, &wanted)?;
-    if !was_so {
-        verify(host, &rules, policy)?;
-    }
-    let did = match (was_so, loaded.families.is_empty()) {
-        (true, _) => Did::WasSo,
-        (false, true) => Did::Made,
-        (false, false) => Did::Adjusted,
-    };
     let mut changes = vec![change(Object::Policy, did)];
     if turned_off || turned_on {
         changes.push(change(Object::Forwarding, Did::Adjusted));
     }
     Ok(changes)
+}
+
+/// One transaction, of elements alone where those are all that differs. What is not as it was loaded
+/// is replaced as a whole.
+fn load(host: Host<'_>, loaded: &Loaded, rules: &Ruleset) -> Result<Did, Fault> {
+    let same_frame = loaded.is_whole() && loaded.mark() == Some(rules.mark());
+    let elements = same_frame.then(|| rules.elements(&loaded.skeleton));
+    let elements = elements.flatten();
+    if elements.as_ref().is_some_and(String::is_empty) {
+        return Ok(Did::WasSo);
+    }
+    // Refused, elements are not what they were a moment ago.
+    let adjusted = elements.is_some_and(|elements| host.kernel.apply(&elements).is_ok());
+    if !adjusted {
+        host.kernel.apply(&rules.transaction())?;
+    }
+    let found = Loaded::read(host.kernel)?;
+    verify(&found, rules)?;
+    if !adjusted {
+        host.kernel.apply(&Listed::transaction(&found.listed))?;
+    } else if let Some(what) = changed(&found) {
+        return Err(meddled(&what));
+    }
+    Ok(if loaded.families.is_empty() {
+        Did::Made
+    } else {
+        Did::Adjusted
+    })
 }
 
 /// Removes the rules, after what was switched on for them.
@@ -74,33 +90,27 @@ fn check_owner(host: Host<'_>, loaded: &Loaded) -> Result<(), Fault> {
     Err(conflict(format!("the nftables tables named {TABLE} {whose}")).with_remedy(remedy))
 }
 
-fn is_loaded(loaded: &Loaded, rules: &Ruleset, policy: &Policy) -> bool {
-    loaded.mark() == Some(rules.mark(policy)) && loaded.skeleton == rules.skeleton()
+fn verify(found: &Loaded, rules: &Ruleset) -> Result<(), Fault> {
+    let difference = found.skeleton.difference(&rules.skeleton());
+    let mark = || (found.mark() != Some(rules.mark())).then(|| "the mark".to_owned());
+    let what = difference.or_else(mark);
+    what.map_or(Ok(()), |what| Err(meddled(&what)))
 }
 
-fn verify(host: Host<'_>, rules: &Ruleset, policy: &Policy) -> Result<(), Fault> {
-    let loaded = Loaded::read(host.kernel)?;
-    if is_loaded(&loaded, rules, policy) {
-        return Ok(());
-    }
-    let what = loaded.skeleton.difference(&rules.skeleton());
-    let what = what.unwrap_or_else(|| "the mark".to_owned());
-    Err(Fault::new(
-        FaultCode::Failed,
-        format!("{what} is not what was loaded a moment ago"),
-    )
-    .with_remedy("see which program changes it: nft monitor"))
+fn meddled(what: &str) -> Fault {
+    let message = format!("{what} is not what was loaded a moment ago");
+    Fault::new(FaultCode::Failed, message).with_remedy("see which program changes it: nft monitor")
 }
 
-/// What was changed in tables that are ours since they were loaded.
+/// What was changed in tables that are ours since they were loaded; elements of sets aside.
 pub(super) fn changed(loaded: &Loaded) -> Option<String> {
-    match loaded.mark() {
-        None => Some("the marks of the two tables differ".to_owned()),
-        Some(mark) if mark.skeleton != loaded.skeleton.digest() => {
-            Some("chains, rules or sets are not those that were loaded".to_owned())
-        }
-        Some(_) => None,
+    if loaded.mark().is_none() {
+        return Some("the marks of the two tables differ".to_owned());
     }
+    let mut listed = loaded.listed.iter();
+    let (family, _) = listed.find(|listed| !loaded.noted.contains(listed))?;
+    let family = family.name();
+    Some(format!("a chain, rule or set of table {family} {TABLE}"))
 }
 
 pub(super) fn read(host: Host<'_>) -> Result<Loaded, KernelError> {

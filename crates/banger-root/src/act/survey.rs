@@ -105,7 +105,7 @@ fn policy_state(host: Host<'_>, loaded: &Loaded) -> Option<PolicyState> {
         } else {
             Whose::Foreign(installation)
         },
-        digest: loaded.mark().map(|mark| mark.policy),
+        digest: loaded.mark().map(|mark| mark.policy(&loaded.skeleton)),
         changed: policy::changed(loaded),
     })
 }

@@ -27,11 +27,9 @@ fn loaded(extra: &[&str]) -> Loaded {
     let host = host();
     let policy = policy();
     let rules = Ruleset::new(&policy, &Switched::default());
-    host.state().load(&rules.transaction(&policy)).unwrap();
+    host.state().load(&rules.transaction()).unwrap();
     for object in extra {
-        host.state()
-            .load(&format!(r#"{{"nftables":[{object}]}}"#))
-            .unwrap();
+        host.state().load(object).unwrap();
     }
     Loaded::read(&host).unwrap()
 }
@@ -40,7 +38,7 @@ fn loaded(extra: &[&str]) -> Loaded {
 fn what_was_loaded_is_read_back_whole() {
     let rules = Ruleset::new(&policy(), &Switched::default());
     let loaded = loaded(&[]);
-    assert_eq!(loaded.mark(), Some(rules.mark(&policy())));
+    assert_eq!(loaded.mark(), Some(rules.mark()));
     assert_eq!(loaded.skeleton, rules.skeleton());
     assert_eq!(Loaded::read(&host()).unwrap(), Loaded::default());
 }
@@ -49,11 +47,14 @@ fn what_was_loaded_is_read_back_whole() {
 fn every_change_by_another_is_seen() {
     let whole = loaded(&[]);
     for change in [
-        r#"{"add":{"rule":{"family":"inet","table":"banger","chain":"to_host","expr":[{"accept":null}]}}}"#,
-        r#"{"add":{"chain":{"family":"inet","table":"banger","name":"more"}}}"#,
-        r#"{"add":{"set":{"family":"inet","table":"banger","name":"nat4","type":"ipv4_addr","elem":["172.16.0.2"]}}}"#,
-        r#"{"add":{"set":{"family":"inet","table":"banger","name":"odd","type":"ipv4_addr","elem":[{"range":["1.1.1.1","1.1.1.9"]}]}}}"#,
-        r#"{"add":{"rule":{"family":"inet","table":"banger","chain":"installation","comment":"banger:0101010101010101 0000000000000000 0000000000000000","expr":[]}}}"#,
+        "add rule inet banger to_host accept",
+        "add chain inet banger more",
+        "add element inet banger nat4 { 172.16.0.2 }",
+        "delete element inet banger nat4 { 172.16.0.254 }",
+        "add set inet banger odd { type ipv4_addr ; elements = { 1.1.1.1-1.1.1.9 } ; }",
+        "add rule inet banger installation return comment \"banger:0101010101010101 0000000000000000\"",
+        "add rule inet banger installation return comment \"listed:0000000000000000\"",
+        "add rule inet banger installation return",
     ] {
         assert_ne!(loaded(&[change]), whole, "{change}");
     }

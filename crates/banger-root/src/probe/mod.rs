@@ -26,49 +26,34 @@ pub(crate) fn table(installation: &Installation) -> String {
 /// packet never leaves the host.
 pub(crate) fn rules(installation: &Installation, bridge: &BridgeName, ends: &Ends) -> String {
     let table = table(installation);
+    let (out, into, guest) = (trace::OUT, trace::IN, ends.guest());
+    let source = if ends.is_ipv6() { "ip6" } else { "ip" };
     let chain = |name: &str, hook: &str, priority: i32| {
         format!(
-            r#"{{"add":{{"chain":{{"family":"inet","table":"{table}","name":"{name}","type":"filter","hook":"{hook}","prio":{priority},"policy":"accept"}}}}}}"#
+            "add chain inet {table} {name} {{ type filter hook {hook} priority {priority} ; policy accept ; }}"
         )
     };
-    let version = if ends.is_ipv6() { "ip6" } else { "ip" };
-    let source = format!(
-        r#"{{"match":{{"op":"==","left":{{"payload":{{"protocol":"{version}","field":"saddr"}}}},"right":"{}"}}}}"#,
-        ends.guest()
-    );
-    let rule = |chain: &str, statements: &str| {
-        format!(
-            r#"{{"add":{{"rule":{{"family":"inet","table":"{table}","chain":"{chain}","expr":[{source},{statements}]}}}}}}"#
-        )
+    let rule = |chain: &str, from: &str, statement: &str| {
+        format!("add rule inet {table} {chain} {source} saddr {guest} {from} {statement}")
     };
-    let from_bridge = format!(
-        r#"{{"match":{{"op":"==","left":{{"meta":{{"key":"iifname"}}}},"right":"{bridge}"}}}}"#
-    );
-    let traced =
-        format!(r#"{from_bridge},{{"mangle":{{"key":{{"meta":{{"key":"nftrace"}}}},"value":1}}}}"#);
-    let commands = [
-        removal_commands(installation),
-        format!(r#"{{"add":{{"table":{{"family":"inet","name":"{table}"}}}}}}"#),
+    let from_bridge = format!("iifname \"{bridge}\"");
+    let lines = [
+        removal(installation),
+        format!("add table inet {table}"),
         chain("sent", "prerouting", FIRST),
-        chain(trace::OUT, "postrouting", LAST_OUT),
-        chain(trace::IN, "input", LAST_IN),
-        rule("sent", &traced),
-        rule(trace::OUT, r#"{"drop":null}"#),
-        rule(trace::IN, &format!(r#"{from_bridge},{{"drop":null}}"#)),
+        chain(out, "postrouting", LAST_OUT),
+        chain(into, "input", LAST_IN),
+        rule("sent", &from_bridge, "meta nftrace set 1"),
+        rule(out, "", "drop"),
+        rule(into, &from_bridge, "drop\n"),
     ];
-    format!(r#"{{"nftables":[{}]}}"#, commands.join(","))
+    lines.join("\n")
 }
 
 /// The transaction that removes them, whether they are there or not.
 pub(crate) fn removal(installation: &Installation) -> String {
-    format!(r#"{{"nftables":[{}]}}"#, removal_commands(installation))
-}
-
-fn removal_commands(installation: &Installation) -> String {
     let table = table(installation);
-    ["add", "delete"]
-        .map(|verb| format!(r#"{{"{verb}":{{"table":{{"family":"inet","name":"{table}"}}}}}}"#))
-        .join(",")
+    format!("add table inet {table}\ndelete table inet {table}\n")
 }
 
 #[cfg(test)]

@@ -11,13 +11,12 @@ fn ends(kind: PathKind) -> Ends {
 }
 
 #[test]
-fn the_rules_are_json_and_end_the_packet() {
+fn the_rules_watch_one_guest_and_end_the_packet() {
     let installation = Installation::from_random([1; 8]);
     for kind in PathKind::ALL {
         let text = rules(&installation, &BridgeName::default(), &ends(kind));
-        let tree: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(tree["nftables"].as_array().unwrap().len(), 9);
-        assert_eq!(text.matches(r#"{"drop":null}"#).count(), 2);
+        assert_eq!(text.lines().filter(|line| !line.is_empty()).count(), 9);
+        assert_eq!(text.matches(" drop\n").count(), 2);
         assert_eq!(text.matches(&ends(kind).guest().to_string()).count(), 3);
     }
     assert!(table(&installation).len() < 32, "NFT_NAME_MAXLEN is 256");

@@ -104,7 +104,15 @@ impl Kernel for SimulatedKernel {
     }
 
     fn apply(&self, transaction: &str) -> Result<(), KernelError> {
-        self.changing()?.tables.apply(transaction)
+        let mut state = self.changing()?;
+        if let Some(of_another) = state.before_next_apply.take() {
+            state.tables.apply(&of_another)?;
+        }
+        state.tables.apply(transaction)?;
+        match state.after_next_apply.take() {
+            Some(of_another) => state.tables.apply(&of_another),
+            None => Ok(()),
+        }
     }
 
     fn switch(&self, switch: &Switch) -> Result<Option<i32>, KernelError> {

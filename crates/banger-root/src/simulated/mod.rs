@@ -42,6 +42,10 @@ pub struct State {
     pub changes_left: Option<u32>,
     /// How many changes were made.
     pub changes: u32,
+    /// What another program loads right before our next transaction.
+    pub before_next_apply: Option<String>,
+    /// The same right after it.
+    pub after_next_apply: Option<String>,
     tables: Tables,
     next_index: u32,
 }

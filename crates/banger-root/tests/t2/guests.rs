@@ -252,6 +252,66 @@ fn a_guest_advertises_no_other_address_over_ipv6() {
 }
 
 #[test]
+fn a_guest_s_own_advertisement_is_heard_also_behind_options() {
+    two_guests(vec![guest(1, false), guest(2, false)], |_, one, _| {
+        let (own, rule) = ("fd01:101:101::2", "a guest is no router");
+        let before = thrown_away("bridge banger", rule);
+        for with_options in [false, true] {
+            one.send(&neighbour(136, own, own, with_options))
+                .expect("sent");
+        }
+        // Frames of one TAP come one after the other.
+        is_thrown_away(
+            one,
+            &neighbour(135, "fd01:101:101::3", own, false),
+            "bridge banger",
+            "a guest with foreign addresses",
+        );
+        assert_eq!(thrown_away("bridge banger", rule), before);
+    });
+}
+
+/// A host whose uplink ends in the same namespace, where what comes is counted before anything is done
+/// with it.
+fn watched_uplink(server: &str) {
+    tool("ip link add up0 type veth peer name up1");
+    tool("ip address add 192.0.2.2/24 dev up0");
+    tool("ip link set up0 up");
+    tool("ip link set up1 up");
+    let links = crate::world::json("ip -j link show up1");
+    let card = links[0]["address"].as_str().expect("a card").to_owned();
+    tool(&format!("ip neigh add {server} lladdr {card} dev up0"));
+    crate::world::nft(&format!(
+        "add table ip watch
+         add chain ip watch came {{ type filter hook prerouting priority -500 ; }}
+         add rule ip watch came iifname up1 ip daddr {server} ip saddr 192.0.2.2 counter comment \"as the host\"
+         add rule ip watch came iifname up1 ip daddr {server} ip saddr != 192.0.2.2 counter comment \"as itself\"
+        "
+    ));
+}
+
+fn came(as_whom: &str) -> u64 {
+    let table = tool("nft list table ip watch");
+    let line = table.lines().find(|line| line.contains(as_whom));
+    let count = line.and_then(|line| line.split("packets ").nth(1)?.split(' ').next());
+    count.expect("a counter").parse().expect("a number")
+}
+
+#[test]
+fn a_guest_with_a_way_out_goes_out_as_the_host() {
+    two_guests(vec![guest(1, true), guest(2, false)], |_, one, _| {
+        let server = [192, 0, 2, 9];
+        watched_uplink("192.0.2.9");
+        let out = datagram(bridge_card(), mac(1), address(1), server);
+        one.send(&out).expect("sent");
+        until("the packet to come", || {
+            came("as the host") == 1 || came("as itself") > 0
+        });
+        assert_eq!(came("as itself"), 0);
+    });
+}
+
+#[test]
 fn guests_reach_each_other_only_where_they_are_linked() {
     let linked = |number| Guest {
         networks: [NetworkId(7)].into(),
@@ -321,5 +381,14 @@ fn guests_reach_no_address_of_the_host_nor_metadata() {
         is_thrown_away(one, &to([169, 254, 169, 254]), "inet banger", closed);
         let out = datagram(bridge_card(), mac(2), address(2), [192, 0, 2, 9]);
         is_thrown_away(two, &out, "inet banger", "a guest without a way out");
+    });
+}
+
+#[test]
+fn what_guests_do_changes_no_rule() {
+    two_guests(vec![guest(1, true), guest(2, false)], |world, one, _| {
+        let lie = arp(mac(1), mac(2), address(1), GATEWAY);
+        is_thrown_away(one, &lie, "bridge banger", "a guest with foreign addresses");
+        assert_eq!(world.survey().policy.expect("there").changed, None);
     });
 }

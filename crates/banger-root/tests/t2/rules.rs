@@ -4,16 +4,13 @@ use crate::world::{guest, in_namespace, installation, json, policy_of};
 use banger_model::host_names::{BridgeName, TapSlot};
 use banger_model::policy::{Guest, NetworkId, Policy, Ruleset, Switched, removal};
 use banger_model::subnet::{HostPart, Subnet};
+use banger_proto::root::Verb;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 fn load(text: &str) {
-    load_with(&["-j", "-f", "-"], text);
-}
-
-fn load_with(arguments: &[&str], text: &str) {
     let mut nft = Command::new("nft")
-        .args(arguments)
+        .args(["-f", "-"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("nft");
@@ -66,7 +63,7 @@ fn every_kind_of_rule_loads_and_loads_again() {
         };
         for policy in [policy_of(vec![]), all_kinds()] {
             for state in [&switched, &Switched::default()] {
-                load(&Ruleset::new(&policy, state).transaction(&policy));
+                load(&Ruleset::new(&policy, state).transaction());
                 assert!(comments("inet banger").len() > 10);
                 assert!(comments("bridge banger").len() > 10);
             }
@@ -82,10 +79,10 @@ fn every_kind_of_rule_loads_and_loads_again() {
 fn a_host_can_save_and_load_its_rules_with_ours_among_them() {
     in_namespace(|| {
         let policy = all_kinds();
-        load(&Ruleset::new(&policy, &Switched::default()).transaction(&policy));
+        load(&Ruleset::new(&policy, &Switched::default()).transaction());
         let saved = crate::world::tool("nft list ruleset");
         crate::world::tool("nft flush ruleset");
-        load_with(&["-f", "-"], &saved);
+        load(&saved);
         assert_eq!(crate::world::tool("nft list ruleset"), saved);
     });
 }
@@ -109,7 +106,7 @@ fn a_thousand_guests_load_and_are_read_back() {
         );
         let policy = policy.expect("a policy");
         let digest = policy.digest();
-        world.done(banger_proto::root::Verb::SetPolicy { policy });
+        world.done(Verb::SetPolicy { policy });
         let found = world.survey().policy.expect("it is loaded");
         assert_eq!((found.digest, found.changed), (Some(digest), None));
         let listing = json("nft -j list set bridge banger cards");
@@ -118,4 +115,113 @@ fn a_thousand_guests_load_and_are_read_back() {
             .map(Vec::len);
         assert_eq!(cards, Some(1001), "and the probe's");
     });
+}
+
+/// The table's number and those of its rules: whatever is made anew gets others.
+fn handles(table: &str) -> Vec<u64> {
+    let listing = json(&format!("nft -j list table {table}"));
+    let entries = listing["nftables"].as_array().expect("a list").iter();
+    let objects = entries.filter_map(|entry| entry.get("table").or(entry.get("rule")));
+    let handles = objects.map(|object| object["handle"].as_u64().expect("a number"));
+    handles.collect()
+}
+
+#[test]
+fn a_guest_that_comes_or_goes_leaves_the_rules_as_they_are() {
+    crate::world::alone(|world| {
+        let tables = ["bridge banger", "inet banger"];
+        world.done(crate::world::policy(vec![guest(1, false)]));
+        let before = tables.map(handles);
+        for guests in [
+            vec![guest(1, false), guest(2, true)],
+            vec![guest(2, false), guest(3, true)],
+            vec![],
+        ] {
+            let policy = policy_of(guests);
+            let digest = policy.digest();
+            world.done(Verb::SetPolicy { policy });
+            assert_eq!(tables.map(handles), before);
+            let found = world.survey().policy.expect("it is loaded");
+            assert_eq!((found.digest, found.changed), (Some(digest), None));
+        }
+        world.done(Verb::SetPolicy {
+            policy: all_kinds(),
+        });
+        assert_ne!(
+            tables.map(handles),
+            before,
+            "a network has rules of its own"
+        );
+    });
+}
+
+/// The handle of a rule, by its comment.
+fn handle(table: &str, comment: &str) -> u64 {
+    let listing = json(&format!("nft -j list table {table}"));
+    let entries = listing["nftables"].as_array().expect("a list").iter();
+    let mut rules = entries.filter_map(|entry| entry.get("rule"));
+    let rule = rules.find(|rule| rule["comment"] == comment);
+    rule.expect(comment)["handle"].as_u64().expect("a number")
+}
+
+#[test]
+fn a_rule_that_another_edits_under_its_comment_is_noticed_and_replaced() {
+    crate::world::alone(|world| {
+        let comment = "guests reach nothing else of the host";
+        let policy = || crate::world::policy(vec![guest(1, true)]);
+        world.done(policy());
+        let whole = crate::world::tool("nft list ruleset");
+        let changed = |world: &crate::world::World| world.survey().policy.expect("there").changed;
+        let edit = |table: &str, chain: &str, comment: &str, to: &str| {
+            let handle = handle(table, comment);
+            crate::world::nft(&format!(
+                "replace rule {table} {chain} handle {handle} {to} comment \"{comment}\""
+            ));
+        };
+        let edits = [
+            ("inet banger", "to_host", comment, "accept"),
+            (
+                "inet banger",
+                "postrouting",
+                "guests go out as the host, IPv4",
+                "ip saddr @nat4 accept",
+            ),
+            (
+                "bridge banger",
+                "prerouting",
+                "a guest is no router",
+                "icmpv6 type nd-redirect counter drop",
+            ),
+        ];
+        for (table, chain, comment, to) in edits {
+            edit(table, chain, comment, to);
+            let seen = changed(world).expect(comment);
+            assert!(seen.ends_with(table), "{seen}");
+            world.done(policy());
+            assert_eq!(changed(world), None);
+            assert_eq!(
+                without_counts(&crate::world::tool("nft list ruleset")),
+                without_counts(&whole)
+            );
+        }
+        // An edited file that is loaded whole, as a host's saved rules are.
+        let edited = whole.replacen(
+            "counter packets 0 bytes 0 drop comment \"a guest is no router\"",
+            "accept comment \"a guest is no router\"",
+            1,
+        );
+        assert_ne!(edited, whole);
+        crate::world::tool("nft flush ruleset");
+        load(&whole);
+        assert_eq!(changed(world), None, "as it was");
+        crate::world::tool("nft flush ruleset");
+        load(&edited);
+        assert!(changed(world).is_some());
+    });
+}
+
+fn without_counts(ruleset: &str) -> String {
+    let words = ruleset.split_whitespace();
+    let words: Vec<_> = words.filter(|word| word.parse::<u64>().is_err()).collect();
+    words.join(" ")
 }

@@ -76,6 +76,7 @@ fn measure(request: &Request) -> Result<(), Error> {
             Part::Ps => ps::measure(request.count)?,
             Part::Daemon => daemon::measure(request.count)?,
             Part::Network => network::measure(request.count)?,
+            Part::Places => network::measure_places(request.count)?,
         });
     }
     let text = if request.json {

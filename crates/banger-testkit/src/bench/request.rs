@@ -18,10 +18,12 @@ pub enum Part {
     Daemon,
     /// The host's network.
     Network,
+    /// Of that, places on the bridge.
+    Places,
 }
 
 impl Part {
-    /// All parts in the order in which they run.
+    /// Everything, in the order in which it runs.
     pub const ALL: [Self; 5] = [
         Self::Start,
         Self::Exec,
@@ -37,6 +39,7 @@ impl Part {
             "ps" => Self::Ps,
             "daemon" => Self::Daemon,
             "network" => Self::Network,
+            "places" => Self::Places,
             _ => return None,
         })
     }

@@ -90,22 +90,22 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "a guest with foreign addresses is not heard",
         file: "crates/banger-model/src/policy/rules/bridge.rs",
-        from: "rule(\"a guest with foreign addresses\", vec![counter(), drop()])",
-        to: "rule(\"a guest with foreign addresses\", vec![counter(), accept()])",
+        from: "rule(\"a guest with foreign addresses\", \"counter drop\")",
+        to: "rule(\"a guest with foreign addresses\", \"counter accept\")",
         test: namespace("guests::a_guest_with_foreign_addresses_is_not_heard"),
     },
     Mutation {
         holds: "guests reach each other only when linked",
         file: "crates/banger-model/src/policy/rules/inet.rs",
-        from: "            \"guests that share no network\",\n            vec![counter(), reject()],",
-        to: "            \"guests that share no network\",\n            vec![counter(), accept()],",
+        from: "rule(\"guests that share no network\", REJECT)",
+        to: "rule(\"guests that share no network\", \"counter accept\")",
         test: namespace("guests::guests_reach_each_other_only_where_they_are_linked"),
     },
     Mutation {
         holds: "guests reach no service of the host",
         file: "crates/banger-model/src/policy/rules/inet.rs",
-        from: "        \"guests reach nothing else of the host\",\n        vec![counter(), reject()],",
-        to: "        \"guests reach nothing else of the host\",\n        vec![counter(), accept()],",
+        from: "rule(\"guests reach nothing else of the host\", REJECT)",
+        to: "rule(\"guests reach nothing else of the host\", \"counter accept\")",
         test: namespace("guests::guests_reach_no_address_of_the_host_nor_metadata"),
     },
     Mutation {
@@ -116,6 +116,151 @@ pub(super) const LIST: &[Mutation] = &[
         test: unit(
             "bangerd",
             "host_network::rules::tests::rules_that_the_host_did_not_take_are_told_and_brought_again",
+        ),
+    },
+    Mutation {
+        holds: "a guest advertises no address but its own over IPv6",
+        file: "crates/banger-model/src/policy/rules/bridge.rs",
+        from: "icmpv6 type nd-neighbor-advert iifname . @th,64,128 @neighbours accept",
+        to: "icmpv6 type nd-neighbor-advert accept",
+        test: namespace("guests::a_guest_advertises_no_other_address_over_ipv6"),
+    },
+    Mutation {
+        holds: "what a guest advertises of itself is heard",
+        file: "crates/banger-model/src/policy/rules/bridge.rs",
+        from: "format!(\"0x{:032x}\", v6.to_bits())",
+        to: "format!(\"0x{:032x}\", v6.to_bits().swap_bytes())",
+        test: namespace("guests::a_guest_s_own_advertisement_is_heard_also_behind_options"),
+    },
+    Mutation {
+        holds: "a guest with a way out goes out as the host (masquerade)",
+        file: "crates/banger-model/src/policy/rules/inet.rs",
+        from: "oifname != \\\"{}\\\" masquerade\"",
+        to: "oifname != \\\"{}\\\" accept\"",
+        test: namespace("guests::a_guest_with_a_way_out_goes_out_as_the_host"),
+    },
+    Mutation {
+        holds: "a rule that was edited under its comment is noticed",
+        file: "crates/banger-root/src/listing.rs",
+        from: "rule {chain} {comment:?} {expr}",
+        to: "rule {chain} {comment:?}",
+        test: namespace(
+            "rules::a_rule_that_another_edits_under_its_comment_is_noticed_and_replaced",
+        ),
+    },
+    Mutation {
+        holds: "packets that are counted do not pass for a change of a rule",
+        file: "crates/banger-root/src/listing.rs",
+        from: "        forget_counts(&mut expr);\n",
+        to: "        let _ = &mut expr;\n",
+        test: namespace("guests::what_guests_do_changes_no_rule"),
+    },
+    Mutation {
+        holds: "guests that come and go change elements of sets and no rule",
+        file: "crates/banger-root/src/act/policy.rs",
+        from: "same_frame.then(|| rules.elements(&loaded.skeleton));",
+        to: "(same_frame && rules.elements(&loaded.skeleton).is_some_and(|text| text.is_empty())).then(|| rules.elements(&loaded.skeleton));",
+        test: namespace("rules::a_guest_that_comes_or_goes_leaves_the_rules_as_they_are"),
+    },
+    Mutation {
+        holds: "a guest that is gone is gone from the sets",
+        file: "crates/banger-model/src/policy/ruleset.rs",
+        from: "let gone = present.difference(&set.elements);",
+        to: "let gone = set.elements.difference(&set.elements);",
+        test: unit(
+            "banger-model",
+            "policy::tests::elements_make_of_one_policy_any_other_with_the_same_networks",
+        ),
+    },
+    Mutation {
+        holds: "rules of another frame are never taken for the wanted ones",
+        file: "crates/banger-root/src/act/policy.rs",
+        from: "loaded.is_whole() && loaded.mark() == Some(rules.mark());",
+        to: "loaded.is_whole();",
+        test: unit(
+            "banger-root",
+            "act::tests::policy::another_port_of_names_is_loaded_though_every_comment_is_the_same",
+        ),
+    },
+    Mutation {
+        holds: "forwarding is switched on only behind rules that were checked",
+        file: "crates/banger-root/src/act/policy.rs",
+        from: "    verify(&found, rules)?;\n",
+        to: "    let _ = verify(&found, rules);\n",
+        test: unit(
+            "banger-root",
+            "act::tests::policy::rules_that_are_not_as_they_were_loaded_open_no_way_out",
+        ),
+    },
+    // What doctor says of the network.
+    Mutation {
+        holds: "doctor tells rules that were changed",
+        file: "crates/bangerd/src/doctor/network/rules.rs",
+        from: "if let Some(changed) = &policy.changed {",
+        to: "if let Some(changed) = policy.changed.as_ref().filter(|_| wanted.is_none()) {",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::rules_that_are_not_the_daemons_are_told",
+        ),
+    },
+    Mutation {
+        holds: "doctor compares the rules with the wanted ones",
+        file: "crates/bangerd/src/doctor/network/rules.rs",
+        from: "if policy.digest.as_ref() == Some(rules) =>",
+        to: "if policy.digest.is_some() || policy.digest.as_ref() == Some(rules) =>",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::rules_that_are_not_the_daemons_are_told",
+        ),
+    },
+    Mutation {
+        holds: "doctor tells a bridge that is down",
+        file: "crates/bangerd/src/doctor/network/bridge.rs",
+        from: "(Ok(subnet), Some(bridge)) if bridge.up => {",
+        to: "(Ok(subnet), Some(bridge)) if bridge.up || bridge.ports > 0 => {",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::what_is_wrong_with_the_bridge_is_told",
+        ),
+    },
+    Mutation {
+        holds: "doctor tells a full bridge before its last port is taken",
+        file: "crates/bangerd/src/doctor/network/bridge.rs",
+        from: "const MANY_PORTS: u16 = 900;",
+        to: "const MANY_PORTS: u16 = 1024;",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::ports_are_told_before_the_last_is_taken",
+        ),
+    },
+    Mutation {
+        holds: "doctor names TAPs of others that have names of ours",
+        file: "crates/bangerd/src/doctor/network/bridge.rs",
+        from: "survey.taps.iter().filter(|tap| !tap.whose.is_ours());",
+        to: "survey.taps.iter().filter(|tap| tap.in_use && !tap.whose.is_ours());",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::interfaces_of_others_with_names_of_ours_are_named_a_few_of_them",
+        ),
+    },
+    Mutation {
+        holds: "doctor fails when a firewall drops what guests with a way out send",
+        file: "crates/bangerd/src/doctor/network/firewall.rs",
+        from: "    if kind.is_out() {\n        Verdict::Fail",
+        to: "    if kind.is_out() {\n        Verdict::Warn",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::a_drop_is_named_with_the_remedy_of_the_tool_whose_rule_it_is",
+        ),
+    },
+    Mutation {
+        holds: "doctor tells names that nobody serves",
+        file: "crates/bangerd/src/doctor/network/names.rs",
+        from: "(Some(address), _, Asked::Authority) => {",
+        to: "(Some(address), _, Asked::Authority | Asked::Silent) => {",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::names_that_are_not_served_are_told_with_who_has_the_port",
         ),
     },
     // Names, TAPs, published ports.

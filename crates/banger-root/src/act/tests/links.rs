@@ -280,11 +280,7 @@ fn a_sweep_removes_what_a_killed_probe_has_left() {
 #[test]
 fn a_sweep_goes_on_after_a_failure_and_tells_it() {
     let world = World::ready();
-    world
-        .kernel
-        .state()
-        .load(r#"{"nftables":[{"add":{"table":{"family":"inet","name":"banger"}}}]}"#)
-        .unwrap();
+    world.kernel.state().load("add table inet banger").unwrap();
     let fault = world.ask(sweep([], false, false)).unwrap_err();
     assert!(
         fault.to_string().contains("do not carry banger's mark"),

@@ -52,8 +52,10 @@ impl Times {
         ground.settle(&first)?;
         let mut times = Self::default();
         let mut unkept = Self::default();
-        unkept.once(&ground, &mut by_hand, pool)?;
-        repeat(what, count, |_| times.once(&ground, &mut by_hand, pool))?;
+        unkept.once(&ground, &mut by_hand, &first, pool)?;
+        repeat(what, count, |_| {
+            times.once(&ground, &mut by_hand, &first, pool)
+        })?;
         ground.detach(&first);
         kernel::wait_for(pool, 0)?;
         by_hand.end()?;
@@ -61,10 +63,17 @@ impl Times {
         Ok(times)
     }
 
-    fn once(&mut self, ground: &Ground, by_hand: &mut ByHand, pool: usize) -> Result<(), Error> {
+    fn once(
+        &mut self,
+        ground: &Ground,
+        by_hand: &mut ByHand,
+        first: &Sandbox,
+        pool: usize,
+    ) -> Result<(), Error> {
         let sandbox = Sandbox::new(1)?;
         // The pool is full again, and nothing is under way.
         kernel::wait_for(1 + pool, 1)?;
+        ground.settle(first)?;
         let begun = Instant::now();
         let attached = ground.attach(&sandbox)?;
         self.attach.push(begun.elapsed());

@@ -83,7 +83,7 @@ fn ours(policy: &PolicyState, wanted: Option<&Wanted>) -> Check {
                 .digest
                 .map_or_else(|| "none".to_owned(), |has| has.to_string());
             failed(format!(
-                "others than wanted: digest {has} instead of {rules}"
+                "not those of the guests that run, somebody has changed a set: digest {has} instead of {rules}"
             ))
         }
     }
