@@ -14,14 +14,14 @@ use banger_proto::fault::{Fault, FaultCode};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
-/// What was chosen, by the kernel's digest. The lock is held while a probe boots, so that each kernel
-/// is probed once however many ask: it belongs to the probe and to nothing else.
+/// What was chosen, by the kernel's digest. Each kernel is probed once however many ask: the others wait,
+/// and one of them goes on when the first leaves. Those of another kernel do not wait.
 #[derive(Debug, Default)]
-pub struct Accelerators(Mutex<HashMap<String, Probe>>);
+pub struct Accelerators(Mutex<HashMap<String, Arc<OnceCell<Probe>>>>);
 
 impl Accelerators {
     /// Chooses for a kernel; the first time on this host by booting it.
@@ -35,20 +35,27 @@ impl Accelerators {
         kernel: &Kernel,
         initramfs: &Path,
     ) -> Result<Probe, Fault> {
-        let mut chosen = self.0.lock().await;
-        if let Some(probe) = chosen.get(&kernel.manifest.sha256) {
-            return Ok(probe.clone());
-        }
-        let (wish, key) = (wish(services), key(vmm, kernel)?);
-        let random = host::random().map_err(|e| Fault::from_error(FaultCode::Failed, &e))?;
-        let id = SandboxId::from_random(random);
-        let prober = prober(services, vmm);
-        let probe = prober
-            .choose(wish, &key, id, &kernel.vmlinux, initramfs)
-            .await?;
-        chosen.insert(kernel.manifest.sha256.clone(), probe.clone());
-        Ok(probe)
+        let chosen = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(kernel.manifest.sha256.clone()).or_default())
+        };
+        let probing = chosen.get_or_try_init(|| probe(services, vmm, kernel, initramfs));
+        probing.await.cloned()
     }
+}
+
+async fn probe(
+    services: &Services,
+    vmm: &Arc<Qemu>,
+    kernel: &Kernel,
+    initramfs: &Path,
+) -> Result<Probe, Fault> {
+    let (wish, key) = (wish(services), key(vmm, kernel)?);
+    let random = host::random().map_err(|e| Fault::from_error(FaultCode::Failed, &e))?;
+    let id = SandboxId::from_random(random);
+    let prober = prober(services, vmm);
+    let probing = prober.choose(wish, &key, id, &kernel.vmlinux, initramfs);
+    Ok(probing.await?)
 }
 
 /// What is known for a kernel without booting it, now or in an earlier daemon's life.

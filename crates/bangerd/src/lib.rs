@@ -18,6 +18,7 @@ pub mod initramfs;
 pub mod kernels;
 pub mod layout;
 mod lines;
+pub mod making;
 pub mod operation;
 pub mod progress;
 pub mod publish;

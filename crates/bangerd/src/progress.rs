@@ -4,7 +4,9 @@
 //! that is slow or gone loses events, the work goes on.
 
 use crate::operation::{self, OpId};
+use banger_proto::fault::{Fault, FaultCode};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// One thing that a long operation tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +26,24 @@ pub enum Told {
     Note(String),
 }
 
+/// Nobody wants the work any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cancelled: nobody waits for it any more")]
+pub struct Unwanted;
+
+impl From<Unwanted> for Fault {
+    fn from(error: Unwanted) -> Self {
+        Self::new(FaultCode::Cancelled, error)
+    }
+}
+
 /// Where a long operation tells how far it is, and whose it is. Cheap to clone.
 #[derive(Clone)]
 pub struct Progress {
     op: OpId,
     /// Whether somebody has asked for it.
     asked: bool,
+    cancelled: CancellationToken,
     listener: Arc<dyn Fn(Told) + Send + Sync>,
 }
 
@@ -40,8 +54,22 @@ impl Progress {
         Self {
             op,
             asked: true,
+            cancelled: CancellationToken::new(),
             listener: Arc::new(listener),
         }
+    }
+
+    /// The same, of work that is to end when the token is cancelled.
+    #[must_use]
+    pub fn until(mut self, cancelled: CancellationToken) -> Self {
+        self.cancelled = cancelled;
+        self
+    }
+
+    /// Cancelled when nobody wants the work any more: what blocks has to look.
+    #[must_use]
+    pub const fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
     }
 
     /// The same for work that nobody has begun as an operation: it gets an id of its own.
@@ -68,6 +96,17 @@ impl Progress {
     #[must_use]
     pub fn silent() -> Self {
         Self::to(|_| {})
+    }
+
+    /// For work that blocks, from time to time: whether it is to end.
+    ///
+    /// # Errors
+    /// [`Unwanted`], when it is.
+    pub fn check(&self) -> Result<(), Unwanted> {
+        match self.cancelled.is_cancelled() {
+            true => Err(Unwanted),
+            false => Ok(()),
+        }
     }
 
     /// Something that another progress was told.

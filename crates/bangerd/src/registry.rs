@@ -51,13 +51,14 @@ impl Registry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves an id, a name: the given one, or the first that `invent` gives and nobody has; and in
+    /// Reserves an id and a name: the given ones, or the first that `random` gives and nobody has; and in
     /// the subnet, if there is one, the lowest address that nobody has.
     ///
     /// # Errors
     /// `Conflict` when the given name is taken, `Refused` when all addresses are.
     pub fn reserve(
         &self,
+        id: Option<SandboxId>,
         name: Option<&SandboxName>,
         subnet: Option<&Subnet>,
         mut random: impl FnMut() -> ([u8; 16], u32),
@@ -75,15 +76,21 @@ impl Registry {
             )
             .with_remedy(format!("choose another name, or `banger vm rm {name}`")));
         }
+        // Sockets are named by the short form.
+        let id_taken = |all: &HashMap<SandboxId, _>, id: &SandboxId| {
+            all.keys().any(|other| other.short() == id.short())
+        };
+        if let Some(id) = id.filter(|id| id_taken(&all, id)) {
+            let message = format!("there is a sandbox with the id {id} already");
+            return Err(Fault::new(FaultCode::Conflict, message));
+        }
         loop {
             let (bytes, number) = random();
-            let id = SandboxId::from_random(bytes);
-            // Sockets are named by the short form.
-            let id_taken = all.keys().any(|other| other.short() == id.short());
+            let id = id.unwrap_or_else(|| SandboxId::from_random(bytes));
             let name = name
                 .cloned()
                 .unwrap_or_else(|| SandboxName::invented(number));
-            if id_taken || taken(&all, &name) {
+            if id_taken(&all, &id) || taken(&all, &name) {
                 continue;
             }
             all.insert(
@@ -104,11 +111,12 @@ impl Registry {
     /// As [`Self::reserve`].
     pub fn hold(
         self: &Arc<Self>,
+        id: Option<SandboxId>,
         name: Option<&SandboxName>,
         subnet: Option<&Subnet>,
         random: impl FnMut() -> ([u8; 16], u32),
     ) -> Result<Reservation, Fault> {
-        let (id, name, host_part) = self.reserve(name, subnet, random)?;
+        let (id, name, host_part) = self.reserve(id, name, subnet, random)?;
         Ok(Reservation {
             id,
             name,
@@ -139,6 +147,12 @@ impl Registry {
     #[must_use]
     pub fn ids(&self) -> BTreeSet<SandboxId> {
         self.lock().keys().copied().collect()
+    }
+
+    /// The sandbox of that id.
+    #[must_use]
+    pub fn get(&self, id: SandboxId) -> Option<Arc<Sandbox>> {
+        self.lock().get(&id).and_then(|entry| entry.sandbox.clone())
     }
 
     /// All sandboxes, in the order of their creation.
@@ -209,14 +223,18 @@ mod tests {
         let mut random = counting();
         let web: SandboxName = "web".parse().expect("a name");
         let (id, ..) = registry
-            .reserve(Some(&web), None, &mut random)
+            .reserve(None, Some(&web), None, &mut random)
             .expect("free");
         let fault = registry
-            .reserve(Some(&web), None, &mut random)
+            .reserve(None, Some(&web), None, &mut random)
             .expect_err("taken");
         assert_eq!(fault.code, FaultCode::Conflict);
         registry.remove(id);
-        assert!(registry.reserve(Some(&web), None, &mut random).is_ok());
+        assert!(
+            registry
+                .reserve(None, Some(&web), None, &mut random)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -224,7 +242,12 @@ mod tests {
         let registry = Registry::default();
         let mut random = counting();
         let names: BTreeSet<_> = (0..20)
-            .map(|_| registry.reserve(None, None, &mut random).expect("free").1)
+            .map(|_| {
+                registry
+                    .reserve(None, None, None, &mut random)
+                    .expect("free")
+                    .1
+            })
             .collect();
         assert_eq!(names.len(), 20);
     }
@@ -233,7 +256,12 @@ mod tests {
     fn a_name_that_is_only_reserved_is_not_found() {
         let registry = Registry::default();
         registry
-            .reserve(Some(&"web".parse().expect("a name")), None, counting())
+            .reserve(
+                None,
+                Some(&"web".parse().expect("a name")),
+                None,
+                counting(),
+            )
             .expect("free");
         assert_eq!(
             registry.find("web").expect_err("not there yet").code,
@@ -247,7 +275,7 @@ mod tests {
         let mut random = counting();
         let installation = banger_model::host_names::Installation::from_random([1; 8]);
         let subnet = Subnet::new([10, 0, 0, 0].into(), 29, &installation).expect("a subnet");
-        let mut reserve = || registry.reserve(None, Some(&subnet), &mut random);
+        let mut reserve = || registry.reserve(None, None, Some(&subnet), &mut random);
         let parts = [2, 3, 4, 5].map(|_| {
             let (id, _, part) = reserve().expect("free");
             (id, part.expect("asked for").get())

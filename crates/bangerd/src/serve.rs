@@ -220,10 +220,13 @@ async fn prepare(layout: Layout, config: Config, executable: PathBuf) -> Result<
         .unwrap_or_default();
     let feed = open_feed(&layout, &store).await?;
     let audit = Audit::of(&layout);
+    let leaving = CancellationToken::new();
+    let operations = Operations::journalled(store.clone(), leaving.clone());
     let heard = audit.clone();
+    operations.on_end(Box::new(move |ended| heard.ended(ended)));
     let supervisor = Supervisor {
         services: Arc::new(Services::new(layout, config, store, feed, executable)),
-        operations: Operations::told_to(move |ended| heard.ended(ended)),
+        operations,
         clock: Clock::start(),
     };
     supervisor.adopt_all().await?;
@@ -237,14 +240,16 @@ async fn prepare(layout: Layout, config: Config, executable: PathBuf) -> Result<
         pid = std::process::id(),
         "serving"
     );
-    Ok(Api {
+    let api = Api {
         supervisor,
         audit,
         version: Arc::new(version),
-        leaving: CancellationToken::new(),
+        leaving,
         started_at: host::now().seconds,
         last_request: Arc::new(AtomicU64::new(0)),
-    })
+    };
+    api::go_on(&api).await?;
+    Ok(api)
 }
 
 /// Up to which number events may have been given that were never written.

@@ -7,8 +7,9 @@ use crate::events::Feed;
 use crate::host_network::{Dependencies, Helper, HostNetwork};
 use crate::images::{Image, ImageStore};
 use crate::initramfs;
-use crate::kernels::{Kernel, KernelStore};
+use crate::kernels::{Kernel, KernelSource, KernelStore};
 use crate::layout::{Layout, SandboxPaths};
+use crate::making::Makings;
 use crate::operation::new_id;
 use crate::progress::Progress;
 use crate::publish::Endpoints;
@@ -18,9 +19,8 @@ use crate::vmm::qemu::{self, Launcher, Places, Program};
 use crate::vmm::{Accelerator, ExitReport, ProcessIdentity, Vmm};
 use banger_model::{ArtifactName, SandboxId, Spec};
 use banger_proto::fault::{Fault, FaultCode};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// The bag.
@@ -47,8 +47,8 @@ pub struct Services {
     pub executable: PathBuf,
     vmm: OnceCell<Arc<qemu::Qemu>>,
     accelerators: Accelerators,
-    /// One lock per image or kernel that is being made, so that it is made once.
-    makings: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Images and kernels that are being made.
+    makings: Makings,
 }
 
 impl std::fmt::Debug for Services {
@@ -118,7 +118,7 @@ impl Services {
             executable,
             vmm: OnceCell::new(),
             accelerators: Accelerators::default(),
-            makings: Mutex::default(),
+            makings: Makings::default(),
         }
     }
 
@@ -136,18 +136,31 @@ impl Services {
             Err(fault) if fault.code == FaultCode::NotFound && name.as_str() == BUILTIN_IMAGE => {}
             other => return other,
         }
-        let (store, target, told) = (self.images.clone(), name.clone(), progress.clone());
-        self.once(format!("image {name}"), progress, move || {
-            match store.get(&target) {
-                Ok(_) => Ok(()),
-                Err(_) => store
-                    .bootstrap(&target, &told)
-                    .map(drop)
-                    .map_err(Fault::from),
-            }
-        })
-        .await?;
-        found(self)
+        self.make_image(name, progress).await
+    }
+
+    /// Makes an image of the host's own distribution, or waits for whoever makes it.
+    ///
+    /// # Errors
+    /// Whatever making it gives.
+    pub async fn make_image(
+        &self,
+        name: &ArtifactName,
+        progress: &Progress,
+    ) -> Result<Image, Fault> {
+        let (store, target) = (self.images.clone(), name.clone());
+        let make = move |progress: &Progress| match store.get(&target) {
+            // Another has made it since it was looked for.
+            Ok(_) => Ok(()),
+            Err(_) => store
+                .bootstrap(&target, progress)
+                .map(drop)
+                .map_err(Fault::from),
+        };
+        self.makings
+            .once(format!("image {name}"), progress, make)
+            .await?;
+        Ok(self.images.get(name)?)
     }
 
     /// The kernel, fetched first when it is the one that banger finds itself.
@@ -164,47 +177,45 @@ impl Services {
             Err(fault) if fault.code == FaultCode::NotFound && name.as_str() == BUILTIN_KERNEL => {}
             other => return other,
         }
-        let (store, target, told) = (self.kernels.clone(), name.clone(), progress.clone());
-        self.once(format!("kernel {name}"), progress, move || {
-            match store.get(&target) {
-                Ok(_) => Ok(()),
-                Err(_) => store
-                    .import_default(&target, &told)
-                    .map(drop)
-                    .map_err(Fault::from),
-            }
-        })
-        .await?;
-        found(self)
+        self.fetch_kernel(name, None, progress).await
     }
 
-    /// Makes a thing once however many ask for it at the same time. The making goes on when whoever
-    /// asked leaves: the next one finds it done.
-    async fn once(
+    /// Takes a kernel in, or waits for whoever takes the same one in under the same name. Without a
+    /// source it is what the host's package manager offers.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken; whatever importing it gives.
+    pub async fn import_kernel(
         &self,
-        what: String,
+        name: &ArtifactName,
+        source: Option<KernelSource>,
         progress: &Progress,
-        make: impl FnOnce() -> Result<(), Fault> + Send + 'static,
-    ) -> Result<(), Fault> {
-        let lock = {
-            let mut makings = self.makings.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(makings.entry(what.clone()).or_default())
+    ) -> Result<Kernel, Fault> {
+        self.fetch_kernel(name, source, progress).await
+    }
+
+    async fn fetch_kernel(
+        &self,
+        name: &ArtifactName,
+        source: Option<KernelSource>,
+        progress: &Progress,
+    ) -> Result<Kernel, Fault> {
+        let what = match &source {
+            None => format!("kernel {name}"),
+            Some(source) => format!("kernel {name} from {source}"),
         };
-        if lock.try_lock().is_err() {
-            progress.stage(format!("waiting for another request that makes the {what}"));
-        }
-        let held = lock.lock_owned().await;
-        let making = tokio::spawn(async move {
-            let result = blocking(make).await;
-            drop(held);
-            result
-        });
-        making.await.unwrap_or_else(|error| {
-            Err(Fault::new(
-                FaultCode::Failed,
-                format!("making the {what} broke off: {error}"),
-            ))
-        })
+        let (store, target) = (self.kernels.clone(), name.clone());
+        let make = move |progress: &Progress| {
+            let made = match (store.get(&target), &source) {
+                // Another has made it since it was looked for.
+                (Ok(_), None) => return Ok(()),
+                (_, None) => store.import_default(&target, progress),
+                (_, Some(source)) => store.import(&target, source, progress),
+            };
+            made.map(drop).map_err(Fault::from)
+        };
+        self.makings.once(what, progress, make).await?;
+        Ok(self.kernels.get(name)?)
     }
 
     /// The VMM, found once.

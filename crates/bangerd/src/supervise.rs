@@ -1,23 +1,26 @@
 //! Creating sandboxes, finding those of the daemon before, and what is done from time to time.
 
+mod cancel;
+mod create;
+mod go_on;
 mod network;
+mod perform;
 mod strays;
 
-use crate::disks;
+pub use perform::{Made, source_of};
+
 use crate::host::{self, Room};
 use crate::host_network::Adopted;
 use crate::layout::SandboxPaths;
-use crate::operation::{OpId, Operations};
+use crate::operation::Operations;
 use crate::progress::Progress;
-use crate::record::{OnBridge, Record};
-use crate::registry::Reservation;
 use crate::sandbox::{self, Clock, Command, Origin, Sandbox};
 use crate::services::Services;
 use crate::vmm::console;
 use banger_model::defaults::{HostSize, vm_defaults};
 use banger_model::publish;
-use banger_model::spec::{NetworkMode, Source, Sourced, Spec, Wait};
-use banger_model::{SandboxName, SandboxState, size};
+use banger_model::spec::{NetworkMode, Source, Sourced, Spec};
+use banger_model::{SandboxState, size};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::CreateRequest;
 use std::collections::BTreeSet;
@@ -96,132 +99,6 @@ impl Supervisor {
         Ok(spec)
     }
 
-    /// Creates a sandbox of a spec that was judged, and starts it if that is wanted. When that fails, or is cancelled
-    /// by dropping it, nothing of it is left; only a guest that was booted and did not come up is
-    /// kept, so that its console can be looked at.
-    ///
-    /// # Errors
-    /// The fault of whatever failed.
-    pub async fn create(
-        &self,
-        reservation: Reservation,
-        spec: Spec,
-        start: Option<Wait>,
-        progress: &Progress,
-    ) -> Result<Arc<Sandbox>, Fault> {
-        let mode = (spec.network.value, spec.network.source);
-        if mode == (NetworkMode::User, Source::Host)
-            && let Some(why) = self.services.host_network.why_not_once()
-        {
-            progress.note(format!("guests get a network in user mode: {why}"));
-        }
-        // All that can be wrong with it is found before anything is made.
-        if start.is_some() {
-            sandbox::ports_are_free(&self.services, &reservation.name, &spec)?;
-        }
-        self.services.boot_files(&spec, progress).await?;
-        disks::require_room(&self.services.layout.sandboxes())?;
-        let sandbox = self.record(&reservation, spec, progress.op()).await?;
-        let guard = RemoveUnlessKept {
-            sandbox: Arc::clone(&sandbox),
-            kept: false,
-        };
-        match self.bring_up(&sandbox, start, progress).await {
-            Ok(()) => {
-                sandbox.stir(self.clock);
-                guard.keep();
-                Ok(sandbox)
-            }
-            Err(fault) if fault.code == FaultCode::Guest => {
-                guard.keep();
-                Err(fault)
-            }
-            Err(fault) => {
-                guard.keep();
-                remove(&sandbox).await;
-                Err(fault)
-            }
-        }
-    }
-
-    async fn bring_up(
-        &self,
-        sandbox: &Sandbox,
-        start: Option<Wait>,
-        progress: &Progress,
-    ) -> Result<(), Fault> {
-        progress.stage("making disks");
-        sandbox
-            .request(|reply| Command::Prepare(progress.clone(), reply))
-            .await?;
-        if let Some(wait) = start {
-            sandbox
-                .request(|reply| Command::Start(wait, progress.clone(), reply))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Gives a sandbox that is to be created its id and name.
-    ///
-    /// # Errors
-    /// `Conflict` when the name is taken; where the bridge was asked for, whatever that gives. Where it
-    /// is only the default and cannot be had, the spec says user mode afterwards.
-    pub async fn reserve(
-        &self,
-        name: Option<&SandboxName>,
-        spec: &mut Spec,
-        op: OpId,
-    ) -> Result<Reservation, Fault> {
-        let subnet = match spec.network.value {
-            NetworkMode::User | NetworkMode::None => None,
-            NetworkMode::Bridge => match self.services.host_network.subnet(op).await {
-                Ok(subnet) => Some(subnet),
-                // Nobody has asked for the bridge; the creation says why there is none.
-                Err(_) if network::may_fall_back(spec) => {
-                    spec.network.value = NetworkMode::User;
-                    None
-                }
-                Err(fault) => return Err(fault),
-            },
-        };
-        // Before anything depends on it: a kernel without randomness gives equal ids.
-        host::random::<1>().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
-        self.services.registry.hold(name, subnet.as_ref(), || {
-            let number: [u8; 4] = host::random().unwrap_or_default();
-            (
-                host::random().unwrap_or_default(),
-                u32::from_le_bytes(number),
-            )
-        })
-    }
-
-    async fn record(
-        &self,
-        reservation: &Reservation,
-        spec: Spec,
-        op: OpId,
-    ) -> Result<Arc<Sandbox>, Fault> {
-        let record = Record {
-            id: reservation.id,
-            name: reservation.name.clone(),
-            state: SandboxState::Created,
-            reason: None,
-            created_at: host::now().seconds,
-            spec,
-            run: None,
-            unfinished: None,
-            network: reservation.host_part.map(|host_part| OnBridge {
-                host_part,
-                slot: None,
-            }),
-        };
-        self.services.store.put(&record).await?;
-        let sandbox = sandbox::spawn(Arc::clone(&self.services), record, Origin::New(op));
-        self.services.registry.insert(Arc::clone(&sandbox));
-        Ok(sandbox)
-    }
-
     /// What is done from time to time, for ever.
     pub async fn rounds(self) {
         let mut every = tokio::time::interval(ROUND);
@@ -290,40 +167,6 @@ impl Supervisor {
             (0, sessions, _) => Err(busy(sessions, "session(s) are attached")),
             (running, _, _) => Err(busy(running, "sandbox(es) run")),
         }
-    }
-}
-
-/// Deletes a sandbox whose creation did not come to its end, cancelled ones included.
-struct RemoveUnlessKept {
-    sandbox: Arc<Sandbox>,
-    kept: bool,
-}
-
-impl RemoveUnlessKept {
-    fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for RemoveUnlessKept {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        let sandbox = Arc::clone(&self.sandbox);
-        tokio::spawn(async move { remove(&sandbox).await });
-    }
-}
-
-async fn remove(sandbox: &Sandbox) {
-    let deleting = sandbox
-        .request(|reply| Command::Delete(Progress::silent(), reply))
-        .await;
-    match deleting {
-        // Somebody else has deleted it meanwhile.
-        Err(fault) if fault.code == FaultCode::NotFound => {}
-        Err(fault) => tracing::error!("cannot remove what a failed creation made: {fault}"),
-        Ok(_) => {}
     }
 }
 

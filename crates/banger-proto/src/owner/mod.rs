@@ -2,7 +2,8 @@
 //!
 //! - Plain requests answer with JSON, faults with [`crate::fault::Fault`] and its HTTP status.
 //! - Long operations answer with `application/x-ndjson`: one [`operation::Event`] per line, the last
-//!   of them `done` or `failed`. The operation goes on when its reader leaves.
+//!   of them `done` or `failed`. The operation goes on when its reader leaves, and when the daemon is
+//!   replaced; it can be followed again by its id.
 //! - Commands run over a WebSocket ([`exec`]).
 //!
 //! Age rule: the daemon serves one older minor; unknown fields are ignored, on both sides.
@@ -29,7 +30,8 @@ pub const VERSION_HEADER: &str = "banger-version";
 /// Response header: which build of the daemon answers, see [`daemon::Version::build`].
 pub const BUILD_HEADER: &str = "banger-build";
 
-/// Response header: the id of the operation, as in the daemon's log.
+/// Header: the id of the operation, as in the daemon's log. A client may choose it: sent again with the
+/// same one, a request begins nothing, and its answer is that of the first.
 pub const OP_HEADER: &str = "banger-op";
 
 /// Content type of a stream of [`operation::Event`]s.

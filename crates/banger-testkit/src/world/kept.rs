@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 impl World {
     /// Every file and directory that the daemon keeps, with its length and the time of its last
-    /// change; its logs are left out. What was made and removed again shows in the directory's time.
+    /// change; left out are its logs and its database, where it writes what it is asked. What was made and
+    /// removed again shows in the directory's time.
     #[must_use]
     pub fn kept(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
         let mut kept = BTreeMap::new();
@@ -18,10 +19,9 @@ impl World {
                 let entries = std::fs::read_dir(&path).expect("a directory").flatten();
                 next.extend(entries.map(|entry| entry.path()));
             }
-            if !["bangerd.log", "audit.jsonl"]
-                .iter()
-                .any(|log| path.ends_with(log))
-            {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_log = ["bangerd.log", "audit.jsonl"].contains(&&*name);
+            if !is_log && !name.starts_with("state.") {
                 let changed = found.modified().expect("a time");
                 kept.insert(path, (found.len(), changed));
             }

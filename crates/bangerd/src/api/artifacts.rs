@@ -1,8 +1,12 @@
 //! `/v1/images` and `/v1/kernels`.
 
 use super::Api;
-use super::reply::{Answer, Json, Refused, follow, value};
+use super::operations::{begin, known};
+use super::reply::{Answer, Json, Op, Refused};
+use crate::kernels::KernelError;
+use crate::operation::{Asked, Entry, Subject, cancelled};
 use crate::services::blocking;
+use crate::supervise::{Made, source_of};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -11,7 +15,6 @@ use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::artifact::{Image, Kernel, KernelImport};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -33,7 +36,7 @@ fn users(api: &Api, uses: impl Fn(&Spec) -> bool) -> Vec<String> {
         .collect()
 }
 
-fn show_image(api: &Api, image: crate::images::Image) -> Image {
+pub(super) fn show_image(api: &Api, image: crate::images::Image) -> Image {
     let manifest = image.manifest;
     let config = &api.supervisor.services.config;
     Image {
@@ -49,7 +52,7 @@ fn show_image(api: &Api, image: crate::images::Image) -> Image {
     }
 }
 
-fn show_kernel(api: &Api, kernel: crate::kernels::Kernel) -> Kernel {
+pub(super) fn show_kernel(api: &Api, kernel: crate::kernels::Kernel) -> Kernel {
     let manifest = kernel.manifest;
     let config = &api.supervisor.services.config;
     Kernel {
@@ -98,67 +101,76 @@ pub(super) struct OriginQuery {
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
 pub(super) async fn import_image(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
     Query(query): Query<OriginQuery>,
     body: Body,
 ) -> Result<Response, Refused> {
+    if let Some(known) = known(&api, op).await? {
+        return Ok(known);
+    }
     let name = named(&name)?;
     let store = api.supervisor.services.images.clone();
     let origin = query.origin.unwrap_or_else(|| "an uploaded tar".into());
-    if store.get(&name).is_ok() {
-        let fault = Fault::new(
-            FaultCode::Conflict,
-            format!("there is an image {name} already"),
-        );
-        return Err(Refused(fault.with_remedy(format!(
-            "choose another name, or `banger image delete {name}`"
-        ))));
-    }
+    require_free_image(&api, &name)?;
     // The first bytes are asked for before the answer begins: a client that waits for "100 Continue"
     // (RFC 9110, section 10.1.1) would not get it afterwards.
     let mut chunks = body.into_data_stream().map_err(std::io::Error::other);
     let first = stream::iter(chunks.next().await);
     let reader = StreamReader::new(first.chain(chunks));
-    let this = api.clone();
-    let operation = api
-        .supervisor
-        .operations
-        .begin(None, move |_, progress| async move {
-            let (imported, mut reader) = blocking(move || {
-                let mut tar = SyncIoBridge::new(reader);
-                let imported = store.import(&name, &mut tar, &origin, &progress);
-                Ok((imported.map_err(Fault::from), tar.into_inner()))
-            })
-            .await?;
-            if imported.is_err() {
-                // A client that still sends would see a broken pipe instead of the reason.
-                let rest = async { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await };
-                let _too_long_or_gone = tokio::time::timeout(DRAIN_LIMIT, rest).await;
-            }
-            value(&show_image(&this, imported?))
+    let entry = Entry::new(op, Subject::artifact(&name), Asked::ImageImport);
+    begin(&api, entry, move |going| async move {
+        let progress = going.progress.clone();
+        let importing = blocking(move || {
+            let mut tar = SyncIoBridge::new(reader);
+            let imported = store.import(&name, &mut tar, &origin, &progress);
+            Ok((imported.map_err(Fault::from), tar.into_inner()))
         });
-    Ok(follow(operation, ()))
+        let (imported, mut reader) = tokio::select! {
+            imported = importing => imported?,
+            () = going.cancelled.cancelled() => return Err(cancelled("nothing of it is left")),
+        };
+        if imported.is_err() {
+            // A client that still sends would see a broken pipe instead of the reason.
+            let rest = async { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await };
+            let _too_long_or_gone = tokio::time::timeout(DRAIN_LIMIT, rest).await;
+        }
+        Ok(Made::Image(Box::new(imported?)))
+    })
+    .await
 }
 
-/// Makes an image of the host's own distribution.
+fn require_free_image(api: &Api, name: &ArtifactName) -> Result<(), Fault> {
+    if api.supervisor.services.images.get(name).is_err() {
+        return Ok(());
+    }
+    let message = format!("there is an image {name} already");
+    Err(
+        Fault::new(FaultCode::Conflict, message).with_remedy(format!(
+            "choose another name, or `banger image delete {name}`"
+        )),
+    )
+}
+
+/// Makes an image of the host's own distribution. Who asks while it is made waits for it.
 #[utoipa::path(post, path = "/v1/images/{name}/bootstrap", params(("name" = String, Path)),
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
 pub(super) async fn bootstrap_image(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
 ) -> Result<Response, Refused> {
+    if let Some(known) = known(&api, op).await? {
+        return Ok(known);
+    }
     let name = named(&name)?;
-    let store = api.supervisor.services.images.clone();
-    let this = api.clone();
-    let operation = api
-        .supervisor
-        .operations
-        .begin(None, move |_, progress| async move {
-            let image =
-                blocking(move || store.bootstrap(&name, &progress).map_err(Fault::from)).await?;
-            value(&show_image(&this, image))
-        });
-    Ok(follow(operation, ()))
+    require_free_image(&api, &name)?;
+    let supervisor = api.supervisor.clone();
+    let entry = Entry::new(op, Subject::artifact(&name), Asked::ImageMake);
+    begin(&api, entry, move |going| async move {
+        supervisor.make_image(name, &going).await
+    })
+    .await
 }
 
 fn refuse_used(what: &str, users: &[String]) -> Result<(), Fault> {
@@ -215,47 +227,26 @@ pub(super) async fn kernel(State(api): State<Api>, Path(name): Path<String>) -> 
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
 pub(super) async fn import_kernel(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
     Json(import): Json<Option<KernelImport>>,
 ) -> Result<Response, Refused> {
-    use crate::kernels::KernelSource;
-    let name = named(&name)?;
-    let source = match import.unwrap_or(KernelImport::Default) {
-        KernelImport::Package { path } => Some(KernelSource::Package(absolute(path)?)),
-        KernelImport::Directory { path } => Some(KernelSource::Directory(absolute(path)?)),
-        KernelImport::File { path } => Some(KernelSource::File(absolute(path)?)),
-        KernelImport::DistributionPackage { name } => Some(KernelSource::DistributionPackage(name)),
-        KernelImport::Default => None,
-    };
-    let store = api.supervisor.services.kernels.clone();
-    let this = api.clone();
-    let operation = api
-        .supervisor
-        .operations
-        .begin(None, move |_, progress| async move {
-            let kernel = blocking(move || {
-                match source {
-                    Some(source) => store.import(&name, &source, &progress),
-                    None => store.import_default(&name, &progress),
-                }
-                .map_err(Fault::from)
-            })
-            .await?;
-            value(&show_kernel(&this, kernel))
-        });
-    Ok(follow(operation, ()))
-}
-
-fn absolute(path: String) -> Result<PathBuf, Fault> {
-    let path = PathBuf::from(path);
-    if path.is_absolute() {
-        return Ok(path);
+    if let Some(known) = known(&api, op).await? {
+        return Ok(known);
     }
-    Err(Fault::new(
-        FaultCode::BadRequest,
-        format!("{} is not an absolute path", path.display()),
-    )
-    .with_remedy("the daemon has another working directory than you: give the whole path"))
+    let name = named(&name)?;
+    if api.supervisor.services.kernels.get(&name).is_ok() {
+        return Err(Fault::from(KernelError::Exists(name)).into());
+    }
+    let from = import.unwrap_or(KernelImport::Default);
+    source_of(from.clone())?;
+    let supervisor = api.supervisor.clone();
+    let asked = Asked::KernelImport { from: from.clone() };
+    let entry = Entry::new(op, Subject::artifact(&name), asked);
+    begin(&api, entry, move |going| async move {
+        supervisor.import_kernel(name, from, &going).await
+    })
+    .await
 }
 
 /// Deletes a kernel that no sandbox uses.

@@ -8,12 +8,15 @@ mod exec;
 mod files;
 mod logs;
 pub mod openapi;
+mod operations;
 mod repair;
 mod reply;
 mod sandboxes;
 mod view;
 
 use crate::audit::{self, Audit};
+pub use operations::go_on;
+
 use crate::supervise::Supervisor;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -73,6 +76,9 @@ pub fn router(api: Api) -> Router {
         .route("/doctor", get(daemon::doctor))
         .route("/defaults", get(daemon::defaults))
         .route("/events", get(events::events))
+        .route("/operations", get(operations::list))
+        .route("/operations/{op}", get(operations::follow))
+        .route("/operations/{op}/cancel", post(operations::cancel))
         .route("/sandboxes", get(sandboxes::list).post(sandboxes::create))
         .route(
             "/sandboxes/{sandbox}",

@@ -1,7 +1,7 @@
 //! The OpenAPI document: generated from the handlers, committed at `docs/openapi.json`, compared by a
 //! test, served at `/v1/openapi.json`.
 
-use super::{artifacts, daemon, events, exec, files, logs, repair, sandboxes};
+use super::{artifacts, daemon, events, exec, files, logs, operations, repair, sandboxes};
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
 use banger_proto::owner::file::PutRequest;
@@ -24,6 +24,9 @@ use utoipa::OpenApi;
         daemon::doctor,
         daemon::defaults,
         events::events,
+        operations::list,
+        operations::follow,
+        operations::cancel,
         sandboxes::list,
         sandboxes::show,
         sandboxes::create,

@@ -1,18 +1,22 @@
 //! How answers leave: JSON, faults with their status, streams of events.
 
 use crate::audit::Audited;
-use crate::operation::{Operation, Place};
+use crate::operation::journal::Past;
+use crate::operation::{Follower, OpId, Operation, Place, new_id};
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::operation::Event;
 use banger_proto::owner::{NDJSON, OP_HEADER};
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What a handler that fails returns.
 #[derive(Debug)]
@@ -59,6 +63,23 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Json<T> {
     }
 }
 
+/// The operation's id that the client chose, or a new one.
+pub(super) struct Op(pub(super) OpId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Op {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let Some(chosen) = parts.headers.get(OP_HEADER) else {
+            return Ok(Self(new_id()));
+        };
+        let text = chosen.to_str().unwrap_or_default();
+        let id = text.parse();
+        id.map(Self)
+            .map_err(|error| Fault::new(FaultCode::BadRequest, error).into())
+    }
+}
+
 /// Reads JSON that must be there.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(bytes).map_err(|error| {
@@ -82,28 +103,54 @@ pub(super) fn value<T: Serialize>(result: &T) -> Result<serde_json::Value, Fault
     serde_json::to_value(result).map_err(|error| Fault::from_error(FaultCode::Failed, &error))
 }
 
-/// Follows an operation, one event per line, until its last. `hold` is dropped when the reader leaves
-/// or the last event was sent.
-pub(super) fn follow<H: Send + 'static>(operation: Arc<Operation>, hold: H) -> Response {
-    let id = operation.id();
+/// Follows an operation, one event per line, until its last; ends without one when the daemon leaves.
+pub(super) fn follow(
+    operation: Arc<Operation>,
+    follower: Follower,
+    leaving: CancellationToken,
+) -> Response {
+    let id = operation.id().to_string();
     let audited = Audited {
-        sandbox: operation.sandbox().map(|id| id.to_string()),
+        sandbox: operation.entry.subject.sandbox.map(|id| id.to_string()),
         ..Audited::default()
     };
-    let begin = (operation, Place::default(), hold);
-    let lines = stream::unfold(begin, |(operation, mut place, hold)| async move {
-        let event = operation.next(&mut place).await?;
-        let mut line = serde_json::to_vec(&event).unwrap_or_default();
-        line.push(b'\n');
-        Some((Ok::<_, Infallible>(line), (operation, place, hold)))
-    });
-    let mut response = Response::new(Body::from_stream(lines));
+    let begin = (operation, Place::default(), follower, leaving);
+    let events = stream::unfold(
+        begin,
+        |(operation, mut place, follower, leaving)| async move {
+            let event = tokio::select! {
+                biased;
+                event = operation.next(&mut place) => event?,
+                () = leaving.cancelled() => return None,
+            };
+            Some((event, (operation, place, follower, leaving)))
+        },
+    );
+    let mut response = events_of(&id, events);
     response.extensions_mut().insert(audited);
     response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(OP_HEADER, id);
+}
+
+/// An operation that has ended: that it was accepted, and its last event.
+pub(super) fn ended(past: Past) -> Response {
+    let accepted = Event::Accepted {
+        op: past.op.clone(),
+        sandbox: past.sandbox,
+    };
+    events_of(&past.op, stream::iter([accepted, past.last]))
+}
+
+fn events_of(id: &str, events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let lines = events.map(|event| {
+        let mut line = serde_json::to_vec(&event).unwrap_or_default();
+        line.push(b'\n');
+        Ok::<_, Infallible>(line)
+    });
+    let mut response = Response::new(Body::from_stream(lines));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(OP_HEADER, id);
     }
     response
 }

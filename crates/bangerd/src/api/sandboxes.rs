@@ -1,13 +1,14 @@
 //! `/v1/sandboxes`.
 
-use super::reply::{Answer, Json, Refused, follow, value};
+use super::operations::{begin, known};
+use super::reply::{Answer, Json, Op, Refused};
 use super::{Api, view};
 use crate::guest::stream::CallError;
-use crate::operation::new_id;
-use crate::progress::Progress;
+use crate::operation::{Asked, Entry, OpId, RunMark, Subject};
 use crate::record::Record;
 use crate::sandbox::Sandbox as Inner;
-use crate::sandbox::command::{Command, Reply, parse_signal};
+use crate::sandbox::command::{Command, parse_signal, signal_name};
+use crate::supervise::Made;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use banger_model::publish::{Protocol, Published};
@@ -18,7 +19,6 @@ use banger_proto::owner::sandbox::{
     UnpublishRequest,
 };
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// How long the agent may take to tell something about its guest.
 const TELL_LIMIT: Duration = Duration::from_secs(30);
@@ -47,64 +47,61 @@ pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> An
     Ok(axum::Json(shown(&api, &sandbox, sandbox.record())))
 }
 
-/// Creates a sandbox, and starts it when `start` is given. A stream of events; leaving it before its
-/// end cancels the creation, and nothing is left of it.
+/// Creates a sandbox, and starts it when `start` is given. A stream of events; when nobody reads it any
+/// more before its end, the creation is cancelled, and nothing is left of it.
 #[utoipa::path(post, path = "/v1/sandboxes", request_body = CreateRequest,
     responses((status = 200, description = "events, the last with the sandbox", content_type = "application/x-ndjson"),
               (status = 400, body = Fault)))]
 pub(super) async fn create(
     State(api): State<Api>,
+    Op(op): Op,
     Json(request): Json<CreateRequest>,
 ) -> Result<Response, Refused> {
+    if let Some(known) = known(&api, op).await? {
+        return Ok(known);
+    }
     let mut spec = api.supervisor.spec(&request)?;
-    let op = new_id();
     let reservation = api.supervisor.reserve(request.name.as_ref(), &mut spec, op);
     let reservation = reservation.await.map_err(|fault| fault.with_op(op))?;
-    let follower = CancellationToken::new();
-    let cancelled = follower.clone();
-    let supervisor = api.supervisor.clone();
-    let operations = &api.supervisor.operations;
-    let sandbox = Some(reservation.id);
-    let operation = operations.begin_as(op, sandbox, move |op, progress| async move {
-        tracing::info!(%op, sandbox = %reservation.name, "creating");
-        tokio::select! {
-            created = supervisor.create(reservation, spec, request.start, &progress) => {
-                let sandbox = created?;
-                let record = sandbox.record();
-                value(&view::sandbox(&supervisor.services, record, &sandbox.listeners))
-            }
-            () = cancelled.cancelled() => Err(cancelled_by_its_client()),
-        }
-    });
-    Ok(follow(operation, follower.drop_guard()))
-}
-
-fn cancelled_by_its_client() -> Fault {
-    let code = banger_proto::fault::FaultCode::Cancelled;
-    Fault::new(
-        code,
-        "the creation was cancelled by its client, nothing of it is left",
+    let (start, supervisor) = (request.start, api.supervisor.clone());
+    let subject = Subject::sandbox(reservation.id, &reservation.name);
+    let asked = Asked::Create {
+        request: Box::new(request),
+    };
+    begin(
+        &api,
+        Entry::new(op, subject, asked),
+        move |going| async move {
+            let creating = supervisor.create(reservation, spec, start, &going);
+            let sandbox = creating.await?;
+            let record = Box::new(sandbox.record());
+            Ok(Made::Sandbox(sandbox, record))
+        },
     )
+    .await
 }
 
-/// Sends a command to a sandbox's driver as an operation.
-fn operate(
+/// Has a sandbox's driver do something, as an operation.
+pub(super) async fn operate(
     api: &Api,
+    op: OpId,
     name: &str,
-    words: &'static str,
-    make: impl FnOnce(Progress, Reply) -> Command + Send + 'static,
+    asked: impl FnOnce(&Record) -> Asked,
 ) -> Result<Response, Refused> {
+    if let Some(known) = known(api, op).await? {
+        return Ok(known);
+    }
     let sandbox = api.supervisor.services.registry.find(name)?;
-    let services = api.supervisor.services.clone();
-    let operation =
-        api.supervisor
-            .operations
-            .begin(Some(sandbox.id), move |op, progress| async move {
-                tracing::info!(%op, sandbox = %sandbox.record().name, "{words}");
-                let record = sandbox.request(|reply| make(progress, reply)).await?;
-                value(&view::sandbox(&services, record, &sandbox.listeners))
-            });
-    Ok(follow(operation, ()))
+    let record = sandbox.record();
+    let asked = asked(&record);
+    let entry = Entry::new(op, Subject::sandbox(sandbox.id, record.name), asked.clone());
+    let (place, supervisor) = (sandbox.queue().await, api.supervisor.clone());
+    begin(api, entry, move |going| async move {
+        supervisor
+            .change(sandbox, asked, place, false, &going)
+            .await
+    })
+    .await
 }
 
 /// Starts a sandbox.
@@ -112,12 +109,11 @@ fn operate(
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
 pub(super) async fn start(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
     Json(request): Json<StartRequest>,
 ) -> Result<Response, Refused> {
-    operate(&api, &name, "starting", move |p, reply| {
-        Command::Start(request.wait, p, reply)
-    })
+    operate(&api, op, &name, |_| Asked::Start { wait: request.wait }).await
 }
 
 /// Shuts a guest down: its agent syncs and powers off; harder means if it does not follow.
@@ -125,9 +121,10 @@ pub(super) async fn start(
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
 pub(super) async fn stop(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
 ) -> Result<Response, Refused> {
-    operate(&api, &name, "stopping", Command::Stop)
+    operate(&api, op, &name, |_| Asked::Stop).await
 }
 
 /// Stops, then starts.
@@ -135,12 +132,15 @@ pub(super) async fn stop(
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
 pub(super) async fn restart(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
     Json(request): Json<StartRequest>,
 ) -> Result<Response, Refused> {
-    operate(&api, &name, "restarting", move |p, reply| {
-        Command::Restart(request.wait, p, reply)
-    })
+    let restart = |record: &Record| Asked::Restart {
+        wait: request.wait,
+        before: record.run.as_ref().map(|run| RunMark::from(&run.process)),
+    };
+    operate(&api, op, &name, restart).await
 }
 
 /// Ends the VMM at once, or sends it another signal.
@@ -148,13 +148,13 @@ pub(super) async fn restart(
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 400, body = Fault)))]
 pub(super) async fn kill(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
     Json(request): Json<KillRequest>,
 ) -> Result<Response, Refused> {
-    let signal = parse_signal(request.signal.as_deref().unwrap_or("KILL"))?;
-    operate(&api, &name, "killing", move |progress, reply| {
-        Command::Kill(signal, progress, reply)
-    })
+    let signal = request.signal.unwrap_or_else(|| "KILL".into());
+    let signal = signal_name(parse_signal(&signal)?).to_owned();
+    operate(&api, op, &name, |_| Asked::Kill { signal }).await
 }
 
 /// Changes what a sandbox is to be. What cannot change while its guest runs changes with the next
@@ -163,12 +163,11 @@ pub(super) async fn kill(
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
 pub(super) async fn set(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
     Json(request): Json<SetRequest>,
 ) -> Result<Response, Refused> {
-    operate(&api, &name, "changing", move |progress, reply| {
-        Command::Set(request, progress, reply)
-    })
+    operate(&api, op, &name, |_| Asked::Set { change: request }).await
 }
 
 /// Ends a sandbox and removes everything of it.
@@ -176,9 +175,10 @@ pub(super) async fn set(
     responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
 pub(super) async fn delete(
     State(api): State<Api>,
+    Op(op): Op,
     Path(name): Path<String>,
 ) -> Result<Response, Refused> {
-    operate(&api, &name, "deleting", Command::Delete)
+    operate(&api, op, &name, |_| Asked::Delete).await
 }
 
 /// Publishes ports besides those that are: at once when the guest runs, else with its next start.

@@ -16,7 +16,8 @@ pub use strangers::Strangers;
 use crate::host;
 use crate::layout::Layout;
 use crate::lines::{LineFile, Queue};
-use crate::operation::{Ended, Outcome};
+use crate::operation::Ended;
+use banger_proto::fault::FaultCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,14 +68,17 @@ impl Audit {
     }
 
     /// Records what an operation came to.
-    pub fn ended(&self, ended: &Ended) {
-        let (outcome, fault) = match &ended.outcome {
-            Outcome::Done => ("done", None),
-            Outcome::Failed(code) => ("failed", Some(*code)),
+    pub fn ended(&self, ended: &Ended<'_>) {
+        let fault = ended.outcome.err().map(|fault| fault.code);
+        let outcome = match fault {
+            None => "done",
+            Some(FaultCode::Cancelled) => "cancelled",
+            Some(_) => "failed",
         };
+        let entry = ended.entry;
         self.put(Entry {
-            op: Some(ended.id.to_string()),
-            sandbox: ended.sandbox.map(|id| id.to_string()),
+            op: Some(entry.op.to_string()),
+            sandbox: entry.subject.sandbox.map(|id| id.to_string()),
             outcome: Some(outcome.into()),
             fault,
             took_ms: Some(entry::milliseconds(ended.took)),

@@ -187,12 +187,15 @@ pub(crate) fn run<T>(
     ) -> Result<T, ImageError>,
 ) -> Result<T, ImageError> {
     let teller = progress.clone();
-    let (mut child, mut stdout) = RunningChild::start(command, move |line| {
-        if let Some(stage) = line.strip_prefix("I: ") {
-            teller.stage(stage);
-        }
-    })?;
+    let (mut child, mut stdout) =
+        RunningChild::start(command, progress.cancelled(), move |line| {
+            if let Some(stage) = line.strip_prefix("I: ") {
+                teller.stage(stage);
+            }
+        })?;
     let taken = take(&mut stdout, &mut || succeeded(&mut child));
+    // It was ended then: what it says of that is of no interest.
+    progress.check()?;
     match taken {
         // Its output has ended, so it is about to end too, and knows better what went wrong.
         Err(ImageError::Archive(error)) if error.is_early_end() => {

@@ -9,8 +9,10 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Lines kept of what the program writes to its standard error.
 const KEPT_LINES: usize = 50;
@@ -24,15 +26,20 @@ const CLEAN_UP: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct RunningChild {
     child: Child,
+    /// Its process group, until it is waited for: the number may be another's afterwards.
+    group: Arc<Mutex<Option<Pid>>>,
+    _watch: Option<AbortOnDropHandle<()>>,
     /// The last lines, once every process that could write more is gone.
     lines: Receiver<VecDeque<String>>,
     ended: Option<(ExitStatus, String)>,
 }
 
 impl RunningChild {
-    /// Starts it; `told` gets each line of its standard error.
+    /// Starts it; `told` gets each line of its standard error. When it is cancelled, the whole group is
+    /// asked to end.
     pub(crate) fn start(
         mut command: Command,
+        cancelled: &CancellationToken,
         told: impl Fn(&str) + Send + 'static,
     ) -> Result<(Self, ChildStdout), ProgramError> {
         let program = PathBuf::from(command.get_program());
@@ -48,8 +55,11 @@ impl RunningChild {
             .map_err(start)?;
         let pipes = child.stdout.take().zip(child.stderr.take());
         let (sender, lines) = channel();
+        let group = Arc::new(Mutex::new(Pid::from_child(&child).into()));
         let running = Self {
+            _watch: watch(Arc::clone(&group), cancelled.clone()),
             child,
+            group,
             lines,
             ended: None,
         };
@@ -68,6 +78,7 @@ impl RunningChild {
             return Ok(ended.clone());
         }
         let lines = self.lines.recv().unwrap_or_default();
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let status = self.child.wait().map_err(|source| ProgramError::Start {
             program: PathBuf::from("the bootstrap"),
             source,
@@ -75,13 +86,24 @@ impl RunningChild {
         let text = Vec::from(lines).join("\n");
         Ok(self.ended.insert((status, text)).clone())
     }
+}
 
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(group) = pid {
-            let _ = kill_process_group(group, signal);
-        }
+fn signal(group: &Mutex<Option<Pid>>, signal: Signal) {
+    if let Some(group) = *group.lock().unwrap_or_else(PoisonError::into_inner) {
+        let _gone_already = kill_process_group(group, signal);
     }
+}
+
+/// Ends a group when it is cancelled; there is nobody to cancel it outside of a runtime.
+fn watch(
+    group: Arc<Mutex<Option<Pid>>>,
+    cancelled: CancellationToken,
+) -> Option<AbortOnDropHandle<()>> {
+    let runtime = tokio::runtime::Handle::try_current().ok()?;
+    Some(AbortOnDropHandle::new(runtime.spawn(async move {
+        cancelled.cancelled().await;
+        signal(&group, Signal::TERM);
+    })))
 }
 
 impl Drop for RunningChild {
@@ -90,9 +112,10 @@ impl Drop for RunningChild {
             return;
         }
         // Not waited for yet, so the number is still this group's.
-        self.signal(Signal::TERM);
+        signal(&self.group, Signal::TERM);
         let _ = self.lines.recv_timeout(CLEAN_UP);
-        self.signal(Signal::KILL);
+        signal(&self.group, Signal::KILL);
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let _ = self.child.wait();
     }
 }
@@ -144,7 +167,27 @@ mod tests {
         fn shell(script: &str) -> (RunningChild, ChildStdout) {
             let mut command = Command::new("sh");
             command.args(["-c", script]).stdin(Stdio::null());
-            RunningChild::start(command, |_| {}).expect("starts")
+            RunningChild::start(command, &CancellationToken::new(), |_| {}).expect("starts")
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+        async fn a_child_that_is_cancelled_ends_with_its_children() {
+            let mut command = Command::new("sh");
+            let script = "echo up; sleep 600 & wait";
+            command.args(["-c", script]).stdin(Stdio::null());
+            let cancelled = CancellationToken::new();
+            let token = cancelled.clone();
+            let work = tokio::task::spawn_blocking(move || {
+                let (mut child, mut stdout) =
+                    RunningChild::start(command, &token, |_| {}).expect("starts");
+                stdout.read_exact(&mut [0; 3]).expect("reads");
+                token.cancel();
+                // Its output ends with its last child.
+                stdout.read_to_end(&mut Vec::new()).expect("reads");
+                child.wait().expect("ends").0
+            });
+            let ended = work.await.expect("whole");
+            assert!(!ended.success(), "{ended}");
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use super::{archive_error::ArchiveError, tree::TreeError};
 use crate::disks::{DiskError, ProgramError};
+use crate::progress::Unwanted;
 use banger_model::{ArtifactName, size::show_bytes};
 use banger_proto::fault::{Fault, FaultCode, chain};
 use std::path::PathBuf;
@@ -78,6 +79,9 @@ pub enum ImageError {
         /// What the user can do, if that is known.
         remedy: Option<&'static str>,
     },
+    /// Nobody waits for it any more.
+    #[error(transparent)]
+    Unwanted(#[from] Unwanted),
     /// What an image says of itself cannot be understood.
     #[error("{} is damaged: {why}", .path.display())]
     Manifest {
@@ -117,6 +121,7 @@ impl From<ImageError> for Fault {
             ImageError::Check(ProgramError::Failed { .. }) => fault(FaultCode::Failed),
             ImageError::Program(program) | ImageError::Check(program) => program.fault(),
             ImageError::Disk(disk) => disk.fault(),
+            ImageError::Unwanted(unwanted) => (*unwanted).into(),
             ImageError::Bootstrap { remedy, .. } => match remedy {
                 Some(remedy) => fault(FaultCode::Failed).with_remedy(remedy),
                 None => fault(FaultCode::Failed),

@@ -93,11 +93,13 @@ pub(crate) fn import(
     builder: &dyn ImageBuilder,
     progress: &Progress,
 ) -> Result<(), ImageError> {
+    progress.check()?;
     let staging = Staging::new(layout, "image")?;
     let origin = source.origin.to_owned();
     let collected = collect(source, &staging, limits, progress)?;
     let architecture = contents::architecture(&collected.tree, &collected.spool)?;
     let init = contents::init(&collected.tree);
+    progress.check()?;
     let built = staging.path().join("built");
     std::fs::create_dir(&built).map_err(DiskError::io("create", &built))?;
     let disk = built.join(DISK);
@@ -108,6 +110,7 @@ pub(crate) fn import(
         made: created,
     };
     builder.build(&collected.tree, &collected.spool, identity, &disk)?;
+    progress.check()?;
     progress.stage("checking the image");
     builder.check(&disk)?;
     let taken = disk.metadata().map_err(DiskError::io("look at", &disk))?;
@@ -122,6 +125,7 @@ pub(crate) fn import(
         size: taken.blocks() * 512,
     };
     manifest.write(&built.join(MANIFEST))?;
+    progress.check()?;
     match staging.publish(&built, &layout.image(name)) {
         Err(DiskError::Exists { .. }) => Err(ImageError::Exists { name: name.clone() }),
         other => Ok(other?),

@@ -30,6 +30,7 @@ impl<'a> Metered<'a> {
 
 impl Read for Metered<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.progress.check().map_err(io::Error::other)?;
         let read = self.stream.read(into)?;
         self.hasher.update(into.get(..read).unwrap_or_default());
         self.count += read as u64;

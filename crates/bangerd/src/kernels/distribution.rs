@@ -132,6 +132,7 @@ fn fetch_all(
 ) -> Result<Vec<PathBuf>, KernelError> {
     let mut files = Vec::new();
     for package in packages {
+        progress.check()?;
         progress.stage(format!("downloading {package}"));
         files.push(download(package, directory)?);
     }

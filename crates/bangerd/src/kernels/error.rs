@@ -2,6 +2,7 @@
 
 use super::{compression::UnpackError, elf::ElfError, vmlinux::VmlinuxError};
 use crate::disks::{DiskError, ProgramError};
+use crate::progress::Unwanted;
 use banger_model::ArtifactName;
 use banger_proto::fault::{Fault, FaultCode, chain};
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ pub enum KernelError {
     /// There is no package manager that could give a kernel.
     #[error("a kernel cannot be fetched on this host: it has no apt-get")]
     NoPackageManager,
+    /// Nobody waits for it any more.
+    #[error(transparent)]
+    Unwanted(#[from] Unwanted),
     /// The host refused a file operation, or has no room.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -117,6 +121,7 @@ or `--file` with an x86_64 bzImage or vmlinux";
                 .with_remedy("update the lists as root with `apt-get update`, then try again"),
             Self::NoPackageManager => fault(FaultCode::Unavailable).with_remedy(BY_HAND),
             Self::Disk(error) => error.fault(),
+            Self::Unwanted(unwanted) => (*unwanted).into(),
             Self::Program(error) => error.fault(),
         }
     }

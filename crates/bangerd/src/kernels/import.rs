@@ -91,6 +91,7 @@ fn build_modules(
             .modules
             .extend(tables.map(|(name, bytes)| (name.to_owned(), Content::memory(bytes))));
     }
+    progress.check()?;
     progress.stage("making the module disk");
     let path = directory.join(MODULES_DISK);
     space::require(

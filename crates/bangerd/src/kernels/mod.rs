@@ -34,7 +34,7 @@ pub use manifest::KernelManifest;
 pub use store::KernelStore;
 pub use vmlinux::VmlinuxError;
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 /// Where a kernel is imported from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,17 @@ pub enum KernelSource {
     File(PathBuf),
     /// A package of the host's package manager, or one that depends on a kernel's.
     DistributionPackage(String),
+}
+
+impl fmt::Display for KernelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Package(path) | Self::Directory(path) | Self::File(path) => {
+                write!(f, "{}", path.display())
+            }
+            Self::DistributionPackage(name) => write!(f, "the package {name}"),
+        }
+    }
 }
 
 impl KernelSource {

@@ -190,7 +190,9 @@ impl KernelStore {
     ) -> Result<Kernel, KernelError> {
         let built = staging.path().join("kernel");
         fs::create_dir(&built).map_err(DiskError::io("create", &built))?;
+        progress.check()?;
         import::build(files, &built, name, origin, progress)?;
+        progress.check()?;
         match staging.publish(&built, &self.layout.kernel(name)) {
             Err(DiskError::Exists { .. }) => Err(KernelError::Exists(name.clone())),
             other => Ok(other?),

@@ -1,5 +1,6 @@
 //! What others ask of a driver.
 
+use crate::operation::OpId;
 use crate::progress::Progress;
 use crate::record::Record;
 use banger_model::admission::Request;
@@ -12,6 +13,26 @@ use tokio::sync::oneshot;
 
 /// Where the answer to a command goes: the record as it is then.
 pub type Reply = oneshot::Sender<Result<Record, Fault>>;
+
+/// Everything that a driver is sent.
+#[derive(Debug)]
+pub enum Message {
+    /// Do something, when it is its turn.
+    Command(Command),
+    /// Do it not, or undo it: whether that is possible.
+    Cancel(OpId, oneshot::Sender<Cancelling>),
+}
+
+/// What became of a wish to cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelling {
+    /// The operation ends as cancelled.
+    Begun,
+    /// It is too late.
+    Refused,
+    /// The driver has not got it.
+    Unknown,
+}
 
 /// The closed list of what a driver can be asked.
 #[derive(Debug)]
@@ -54,6 +75,49 @@ impl Command {
         }
     }
 
+    /// The operation that it belongs to, if it is one.
+    #[must_use]
+    pub const fn op(&self) -> Option<OpId> {
+        match self {
+            Self::Start(_, progress, _)
+            | Self::Stop(progress, _)
+            | Self::Restart(_, progress, _)
+            | Self::Delete(progress, _)
+            | Self::Prepare(progress, _)
+            | Self::Repair(progress, _)
+            | Self::Kill(_, progress, _)
+            | Self::Set(_, progress, _) => Some(progress.op()),
+            Self::Publish(..) | Self::Unpublish(..) => None,
+        }
+    }
+
+    /// Whether it can be undone while it goes on.
+    #[must_use]
+    pub const fn can_be_undone(&self) -> bool {
+        matches!(self, Self::Start(..) | Self::Restart(..))
+    }
+
+    /// Whether nobody waits for it any more.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.reply().is_closed()
+    }
+
+    const fn reply(&self) -> &Reply {
+        match self {
+            Self::Start(_, _, reply)
+            | Self::Stop(_, reply)
+            | Self::Restart(_, _, reply)
+            | Self::Set(_, _, reply)
+            | Self::Kill(_, _, reply)
+            | Self::Delete(_, reply)
+            | Self::Prepare(_, reply)
+            | Self::Repair(_, reply)
+            | Self::Publish(_, reply)
+            | Self::Unpublish(_, reply) => reply,
+        }
+    }
+
     /// Where the answer goes.
     #[must_use]
     pub fn into_reply(self) -> Reply {
@@ -79,24 +143,34 @@ impl Command {
 /// A fault that lists what is allowed.
 pub fn parse_signal(name: &str) -> Result<Signal, Fault> {
     let upper = name.to_ascii_uppercase();
-    Ok(match upper.strip_prefix("SIG").unwrap_or(&upper) {
-        "TERM" => Signal::TERM,
-        "KILL" => Signal::KILL,
-        "INT" => Signal::INT,
-        "HUP" => Signal::HUP,
-        "QUIT" => Signal::QUIT,
-        "USR1" => Signal::USR1,
-        "USR2" => Signal::USR2,
-        "ABRT" => Signal::ABORT,
-        _ => {
-            return Err(Fault::new(
-                banger_proto::fault::FaultCode::BadRequest,
-                format!("{name:?} is not a signal that a VMM may be sent"),
-            )
-            .with_remedy("use TERM, KILL, INT, HUP, QUIT, USR1, USR2 or ABRT"));
-        }
+    let wanted = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let found = SIGNALS.iter().find(|(name, _)| *name == wanted);
+    found.map(|(_, signal)| *signal).ok_or_else(|| {
+        Fault::new(
+            banger_proto::fault::FaultCode::BadRequest,
+            format!("{name:?} is not a signal that a VMM may be sent"),
+        )
+        .with_remedy("use TERM, KILL, INT, HUP, QUIT, USR1, USR2 or ABRT")
     })
 }
+
+/// The name of one of them, as `KILL`.
+#[must_use]
+pub fn signal_name(signal: Signal) -> &'static str {
+    let found = SIGNALS.iter().find(|(_, one)| *one == signal);
+    found.map_or("KILL", |(name, _)| name)
+}
+
+const SIGNALS: [(&str, Signal); 8] = [
+    ("TERM", Signal::TERM),
+    ("KILL", Signal::KILL),
+    ("INT", Signal::INT),
+    ("HUP", Signal::HUP),
+    ("QUIT", Signal::QUIT),
+    ("USR1", Signal::USR1),
+    ("USR2", Signal::USR2),
+    ("ABRT", Signal::ABORT),
+];
 
 #[cfg(test)]
 mod tests {
@@ -105,7 +179,8 @@ mod tests {
     #[test]
     fn signals_have_names_in_any_case_and_nothing_else_is_taken() {
         for name in ["kill", "SIGKILL", "SigKill"] {
-            assert_eq!(parse_signal(name).expect(name), Signal::KILL);
+            let signal = parse_signal(name).expect(name);
+            assert_eq!((signal, signal_name(signal)), (Signal::KILL, "KILL"));
         }
         for name in ["9", "STOP", "CONT", "RTMIN", "", "SIG", "SIGSIGKILL"] {
             assert!(parse_signal(name).is_err(), "{name}");

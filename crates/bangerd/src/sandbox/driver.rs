@@ -1,7 +1,9 @@
 //! The driver: the one task that owns a sandbox's state.
 
+mod cancelling;
+
 use super::act::Work;
-use super::command::{Command, Reply};
+use super::command::{Command, Message, Reply};
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
 use super::{Sandbox, View, ports, reconcile, refused, stall};
@@ -15,7 +17,7 @@ use crate::services::Services;
 use crate::vmm::ExitReport;
 use banger_model::SandboxState;
 use banger_model::admission::{Admission, admit};
-use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::fault::Fault;
 use banger_proto::owner::event::What;
 use futures_util::future::{BoxFuture, FutureExt, OptionFuture};
 use std::collections::VecDeque;
@@ -44,7 +46,7 @@ pub enum Origin {
 /// Starts the driver of a sandbox.
 #[must_use]
 pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<Sandbox> {
-    let (commands, inbox) = mpsc::channel(64);
+    let (messages, inbox) = mpsc::channel(64);
     let id = record.id;
     let (view, watching) = watch::channel(View {
         record,
@@ -52,6 +54,7 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
         agent_version: String::new(),
         trouble: None,
         stalled: None,
+        adopting: origin == Origin::Left,
         gone: false,
     });
     let listeners = Arc::new(Listeners::new(
@@ -61,7 +64,8 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
     ));
     let sandbox = Arc::new(Sandbox {
         id,
-        commands,
+        messages,
+        line: super::line::Line::default(),
         view: watching,
         listeners: Arc::clone(&listeners),
         sessions: AtomicU32::new(0),
@@ -97,6 +101,10 @@ struct UnderWay {
     reply: Option<Reply>,
     /// It deletes the sandbox: nothing overtakes that.
     deletes: bool,
+    /// Whose it is.
+    op: OpId,
+    /// Whether it can be undone while it goes on.
+    can_be_undone: bool,
 }
 
 struct Driver {
@@ -104,7 +112,7 @@ struct Driver {
     paths: SandboxPaths,
     view: Arc<Tracked>,
     listeners: Arc<Listeners>,
-    inbox: mpsc::Receiver<Command>,
+    inbox: mpsc::Receiver<Message>,
     /// Commands that the table lets wait.
     waiting: VecDeque<Command>,
     /// See [`Work::making`].
@@ -125,7 +133,7 @@ enum LinkEvent {
 
 /// Everything that can happen to a driver.
 enum Event {
-    Command(Command),
+    Message(Message),
     WorkDone(Outcome),
     VmmEnded(ExitReport),
     Link(LinkEvent),
@@ -144,7 +152,11 @@ impl Driver {
         }
         loop {
             match self.next().await {
-                Event::Command(command) => self.judge(command),
+                Event::Message(Message::Command(command)) => self.judge(command),
+                Event::Message(Message::Cancel(op, answer)) => {
+                    // Whoever asked may have left.
+                    let _nobody_waits = answer.send(self.cancel(op));
+                }
                 Event::WorkDone(outcome) => {
                     if self.finish(outcome) {
                         return;
@@ -173,7 +185,7 @@ impl Driver {
         let stall = OptionFuture::from(stall.as_mut());
         tokio::select! {
             Some(outcome) = work => Event::WorkDone(outcome),
-            command = inbox.recv() => command.map_or(Event::Abandoned, Event::Command),
+            message = inbox.recv() => message.map_or(Event::Abandoned, Event::Message),
             Some(report) = vmm_end => Event::VmmEnded(report),
             Some(event) = link_end => Event::Link(event),
             Some(stalled) = stall => Event::Stalled(stalled),
@@ -182,7 +194,16 @@ impl Driver {
 
     /// Looks a command up in the admission table and follows it.
     fn judge(&mut self, command: Command) {
+        if command.is_abandoned() {
+            // Whoever waited has left: nothing was begun for them.
+            return;
+        }
         let view = self.view.borrow().clone();
+        if view.adopting && !self.overtakes(&command) {
+            // What the record says was true for the daemon before.
+            self.waiting.push_back(command);
+            return;
+        }
         let admission = match command.request() {
             Some(request) => admit(view.record.state, request),
             None => Admission::Go,
@@ -211,6 +232,14 @@ impl Driver {
 
     fn act(&mut self, command: Command) {
         self.cancel_work();
+        let can_be_undone = command.can_be_undone();
+        self.begin_command(command);
+        if let Some(work) = &mut self.work {
+            work.can_be_undone = can_be_undone;
+        }
+    }
+
+    fn begin_command(&mut self, command: Command) {
         match command {
             Command::Prepare(progress, reply) => {
                 self.begin(Some(reply), progress, |work| works::prepare(work).boxed());
@@ -279,6 +308,7 @@ impl Driver {
             begun: Instant::now(),
             started: None,
         };
+        let op = progress.op();
         let spare = new_work(Progress::silent());
         // A panic isolates this sandbox: it becomes a failure of its work.
         let future = AssertUnwindSafe(make(new_work(progress)))
@@ -289,30 +319,16 @@ impl Driver {
         self.work = Some(UnderWay {
             future,
             reply,
+            op,
+            can_be_undone: false,
             deletes: false,
         });
-    }
-
-    /// Drops the work under way: who waits for it is told that it was overtaken.
-    fn cancel_work(&mut self) {
-        if let Some(UnderWay { future, reply, .. }) = self.work.take() {
-            drop(future);
-            if let Some(reply) = reply {
-                let name = self.view.borrow().record.name.clone();
-                answer(
-                    reply,
-                    Err(Fault::new(
-                        FaultCode::Cancelled,
-                        format!("another request for sandbox {name} came in between"),
-                    )),
-                );
-            }
-        }
     }
 
     /// Notes what the work came to; true when the sandbox is deleted.
     fn finish(&mut self, Outcome { work, result }: Outcome) -> bool {
         let reply = self.work.take().and_then(|under_way| under_way.reply);
+        self.view.send_modify(|view| view.adopting = false);
         let (result, deleted) = match result {
             Ok(Done::Deleted) => (Ok(work.record()), true),
             Ok(Done::Stays) => (Ok(work.record()), false),
@@ -337,9 +353,14 @@ impl Driver {
         if let Some(reply) = reply {
             answer(reply, result);
         }
-        if !deleted {
-            for command in std::mem::take(&mut self.waiting) {
-                self.judge(command);
+        for command in std::mem::take(&mut self.waiting) {
+            match command {
+                // It is what they wanted, whoever did it.
+                Command::Delete(_, reply) if deleted => {
+                    answer(reply, Ok(self.view.borrow().record.clone()));
+                }
+                command if deleted => drop(command),
+                command => self.judge(command),
             }
         }
         deleted

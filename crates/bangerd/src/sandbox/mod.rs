@@ -14,6 +14,7 @@
 mod act;
 pub mod command;
 mod driver;
+mod line;
 mod objects;
 mod phases;
 mod ports;
@@ -25,16 +26,20 @@ mod survey;
 mod tracked;
 mod works;
 
-pub use command::{Command, Reply};
+use command::Message;
+pub use command::{Cancelling, Command, Reply};
 pub use driver::{Origin, spawn};
+pub use line::PlaceInLine;
 pub(crate) use ports::{cannot_publish, ports_are_free};
 pub use survey::vmm_lives;
 
 use crate::guest::Link;
+use crate::operation::OpId;
 use crate::publish::Listeners;
 use crate::record::Record;
 use banger_model::{SandboxId, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,6 +61,8 @@ pub struct View {
     pub trouble: Option<String>,
     /// Why its guest is paused, when it is.
     pub stalled: Option<String>,
+    /// What the daemon before left has not been looked at yet.
+    pub adopting: bool,
     /// It is deleted: nothing will come any more.
     pub gone: bool,
 }
@@ -65,7 +72,9 @@ pub struct View {
 pub struct Sandbox {
     /// Its id.
     pub id: SandboxId,
-    commands: mpsc::Sender<Command>,
+    messages: mpsc::Sender<Message>,
+    /// Requests in the order in which they came.
+    line: line::Line,
     view: watch::Receiver<View>,
     /// Its published ports.
     pub listeners: Arc<Listeners>,
@@ -99,11 +108,45 @@ impl Sandbox {
         &self,
         make: impl FnOnce(Reply) -> Command + Send,
     ) -> Result<Record, Fault> {
+        self.send(make).await?.await
+    }
+
+    /// As [`Self::request`], in two steps: it is the driver's once this returns.
+    ///
+    /// # Errors
+    /// That the sandbox is gone.
+    pub async fn send(
+        &self,
+        make: impl FnOnce(Reply) -> Command + Send,
+    ) -> Result<BoxFuture<'static, Result<Record, Fault>>, Fault> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        if self.commands.send(make(reply)).await.is_err() {
+        let message = Message::Command(make(reply));
+        if self.messages.send(message).await.is_err() {
             return Err(self.gone());
         }
-        answer.await.unwrap_or_else(|_| Err(self.gone()))
+        let gone = self.gone();
+        Ok(Box::pin(async move { answer.await.unwrap_or(Err(gone)) }))
+    }
+
+    /// Cancels an operation that was sent to the driver.
+    pub async fn cancel(&self, op: OpId) -> Cancelling {
+        let (answer, cancelling) = tokio::sync::oneshot::channel();
+        match self.messages.send(Message::Cancel(op, answer)).await {
+            Ok(()) => cancelling.await.unwrap_or(Cancelling::Unknown),
+            Err(_) => Cancelling::Unknown,
+        }
+    }
+
+    /// A place behind every request that came before: never waits.
+    pub async fn queue(&self) -> PlaceInLine {
+        self.line.queue().await
+    }
+
+    /// Waits until what the daemon before left has been looked at.
+    pub async fn settled(&self) {
+        let mut view = self.view.clone();
+        // It ends with its driver, when it is deleted.
+        let _gone = view.wait_for(|view| !view.adopting).await;
     }
 
     fn gone(&self) -> Fault {

@@ -87,6 +87,8 @@ impl Work {
                 }
                 record.reason.clone()
             }
+            // Asked to shut down once, it is asked again: it may not have heard.
+            SandboxState::Stopping if found.vmm.is_some() => return self.stop(None).await,
             SandboxState::Running => Some(why_it_ended(record).to_owned()),
             SandboxState::Starting => Some("the daemon ended while it was starting".into()),
             _ => None,

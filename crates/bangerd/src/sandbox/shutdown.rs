@@ -8,13 +8,17 @@
 //! (lesson L-4). A guest that does not follow costs the user time, never the stop (lesson L-19).
 
 use super::act::{Failure, Work, kill_and_wait};
+use crate::guest::Link;
 use crate::record::Record;
 use crate::vmm::{ProcessIdentity, Vmm};
 use banger_model::SandboxState;
 use banger_model::plan::Goal;
 use banger_proto::guest::message::Call;
+use std::sync::Arc;
 use std::time::Duration;
 
+/// How long an agent may take to say hello, where there is no link to it.
+const MEET_LIMIT: Duration = Duration::from_secs(10);
 /// How long the agent may take to sync and answer.
 const SYNC_LIMIT: Duration = Duration::from_secs(30);
 /// How long the guest may take to power off: systemd under emulation takes ten seconds (measured),
@@ -64,8 +68,7 @@ impl Work {
                 .note("the guest is paused and cannot be asked: what it had not written is lost");
             return self.end_hard(process).await;
         }
-        let link = self.view.borrow().link.clone();
-        let asked = match link {
+        let asked = match self.link_to_ask().await {
             Some(link) => match link.call(&Call::Shutdown, SYNC_LIMIT).await {
                 Ok(_) => true,
                 Err(error) => {
@@ -89,6 +92,18 @@ impl Work {
         self.progress
             .note("the guest did not power off: killing its VMM");
         self.end_hard(process).await;
+    }
+
+    /// The link; or one made for this, where it was lost or a daemon before had it.
+    async fn link_to_ask(&self) -> Option<Arc<Link>> {
+        let link = self.view.borrow().link.clone();
+        match link {
+            Some(link) => Some(link),
+            None => {
+                let met = Link::meet(&self.paths.agent_socket(), MEET_LIMIT).await;
+                met.ok().map(|met| Arc::new(met.link))
+            }
+        }
     }
 
     async fn end_hard(&self, process: &ProcessIdentity) {

@@ -2,6 +2,7 @@
 
 use super::act::{Failure, Work};
 use crate::host_network::Wish;
+use crate::operation;
 use crate::record::Record;
 use banger_model::SandboxState;
 use banger_model::plan::{Goal, Unfinished};
@@ -147,6 +148,24 @@ pub(super) async fn start(mut work: Work, wait: Wait) -> Outcome {
     Outcome {
         work,
         result: result.map(|()| Done::Stays),
+    }
+}
+
+/// A start, or the second half of a restart, that was cancelled while it went on: what it made is
+/// removed, and the sandbox is stopped. Its first half, shutting down, is gone on with.
+pub(super) async fn take_back(mut work: Work) -> Outcome {
+    let reason = Some("its start was cancelled".to_owned());
+    let result = match work.record().state {
+        SandboxState::Starting => work.settle_stopped(reason).await,
+        SandboxState::Stopping => work.stop(reason).await,
+        _ => Ok(()),
+    };
+    match result {
+        Ok(()) => Outcome::failed(work, operation::cancelled("it is stopped")),
+        Err(failure) => Outcome {
+            work,
+            result: Err(failure),
+        },
     }
 }
 

@@ -5,6 +5,7 @@
 //! code, or cannot be read, is refused and not changed.
 
 mod look;
+mod operations;
 mod reserve;
 mod rows;
 mod stored;
@@ -15,6 +16,7 @@ use crate::disks::{DiskError, space};
 use crate::record::Record;
 use banger_model::SandboxId;
 use banger_proto::fault::{Fault, FaultCode};
+pub use operations::OperationRow;
 use reserve::Reserve;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
@@ -46,6 +48,7 @@ const MIGRATIONS: &[M<'static>] = &[
     // dropping what it does not know.
     M::up("ALTER TABLE sandboxes ADD COLUMN publish TEXT NOT NULL DEFAULT '[]';"),
     M::up("ALTER TABLE sandboxes ADD COLUMN leftovers TEXT;"),
+    M::up(operations::TABLE),
 ];
 
 /// Why the store could not be used.

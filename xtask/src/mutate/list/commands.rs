@@ -128,9 +128,9 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "--rm keeps a machine whose guest never came up",
-        file: "crates/bangerd/src/supervise.rs",
-        from: "Err(fault) if fault.code == FaultCode::Guest => {",
-        to: "Err(fault) if fault.code == FaultCode::NotFound => {",
+        file: "crates/bangerd/src/supervise/create.rs",
+        from: "Err(fault) if fault.code != FaultCode::Guest => {",
+        to: "Err(fault) if fault.code != FaultCode::NotFound => {",
         test: whole("hostile::a_guest_that_dies_is_told_with_what_its_vmm_said"),
     },
     Mutation {

@@ -13,9 +13,9 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "what an operation came to is recorded",
-        file: "crates/bangerd/src/operation.rs",
-        from: "if let Some(listener) = &self.operations.listener {",
-        to: "if let Some(listener) = self.operations.listener.as_ref().filter(|_| false) {",
+        file: "crates/bangerd/src/operation/hook.rs",
+        from: "            hook(ended);\n",
+        to: "            let _ = (hook, ended);\n",
         test: whole("audit::each_request_is_recorded_with_who_asked_and_what_came_of_it"),
     },
     Mutation {

@@ -7,7 +7,7 @@ pub(super) const LIST: &[Mutation] = &[
     // Refused before anything is created, with cause and remedy.
     Mutation {
         holds: "a refusal comes before anything is created",
-        file: "crates/bangerd/src/supervise.rs",
+        file: "crates/bangerd/src/supervise/create.rs",
         from: "        self.services.boot_files(&spec, progress).await?;",
         to: "        let _late = self.services.boot_files(&spec, progress).await;",
         test: whole("refusal::what_cannot_be_is_refused_before_anything_is_made"),
@@ -120,7 +120,7 @@ pub(super) const LIST: &[Mutation] = &[
     // A full disk.
     Mutation {
         holds: "a full disk is found before anything is created",
-        file: "crates/bangerd/src/supervise.rs",
+        file: "crates/bangerd/src/supervise/create.rs",
         from: "        disks::require_room(&self.services.layout.sandboxes())?;",
         to: "        let _later = disks::require_room(&self.services.layout.sandboxes());",
         test: full_disk("full_disk::nothing_is_created_on_a_full_or_nearly_full_disk"),
@@ -189,9 +189,9 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "a failed start leaves no record or file",
-        file: "crates/bangerd/src/supervise.rs",
-        from: "                guard.keep();\n                remove(&sandbox).await;",
-        to: "                guard.keep();",
+        file: "crates/bangerd/src/supervise/create.rs",
+        from: "                self.remove_what_there_is(id).await;\n",
+        to: "",
         test: whole("hostile::a_vmm_that_refuses_leaves_nothing_at_all"),
     },
     Mutation {

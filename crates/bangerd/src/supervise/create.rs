@@ -1,0 +1,223 @@
+//! Creating a sandbox: reserved, recorded, made, started; or nothing of it.
+
+use super::{Supervisor, network};
+use crate::disks;
+use crate::host;
+use crate::operation::{self, Going, OpId};
+use crate::progress::Progress;
+use crate::record::{OnBridge, Record};
+use crate::registry::Reservation;
+use crate::sandbox::{self, Command, Origin, Sandbox};
+use banger_model::SandboxId;
+use banger_model::spec::{NetworkMode, Source, Spec, Wait};
+use banger_model::{SandboxName, SandboxState};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::sandbox::CreateRequest;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+impl Supervisor {
+    /// Creates a sandbox of a spec that was judged, and starts it if that is wanted. When that fails or is
+    /// cancelled, nothing of it is left when this returns; only a guest that was booted and did not come
+    /// up is kept, so that its console can be looked at. When it is dropped because the daemon leaves,
+    /// what there is stays for the next one, which goes on with it.
+    ///
+    /// # Errors
+    /// The fault of whatever failed.
+    pub async fn create(
+        &self,
+        reservation: Reservation,
+        spec: Spec,
+        start: Option<Wait>,
+        going: &Going,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        let id = reservation.id;
+        let making = self.make(reservation, spec, start, &going.progress);
+        self.or_nothing(id, making, going).await
+    }
+
+    /// Goes on with what a daemon before this one had begun to create.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn create_the_rest(
+        &self,
+        id: SandboxId,
+        name: SandboxName,
+        request: &CreateRequest,
+        going: &Going,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        let making = async {
+            if let Some(sandbox) = self.services.registry.get(id) {
+                sandbox.settled().await;
+                return self.finish(sandbox, request.start, &going.progress).await;
+            }
+            let mut spec = self.spec(request)?;
+            let reserving = self.reserve_as(Some(id), Some(&name), &mut spec, going.progress.op());
+            let reservation = reserving.await?;
+            let progress = &going.progress;
+            self.make(reservation, spec, request.start, progress).await
+        };
+        let made = async {
+            let sandbox = making.await?;
+            // Its client may not have heard of it, and would make another.
+            going.operation.until_followed().await;
+            Ok(sandbox)
+        };
+        self.or_nothing(id, made, going).await
+    }
+
+    async fn or_nothing(
+        &self,
+        id: SandboxId,
+        making: impl Future<Output = Result<Arc<Sandbox>, Fault>>,
+        going: &Going,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        let making = AssertUnwindSafe(making).catch_unwind();
+        let made = tokio::select! {
+            biased;
+            () = going.cancelled.cancelled() => Err(operation::cancelled("nothing of it is left")),
+            made = making => made.unwrap_or_else(|_| {
+                Err(Fault::new(FaultCode::Failed, "an error in banger itself: see the daemon's log"))
+            }),
+        };
+        match made {
+            Err(fault) if fault.code != FaultCode::Guest => {
+                self.remove_what_there_is(id).await;
+                Err(fault)
+            }
+            made => made,
+        }
+    }
+
+    async fn remove_what_there_is(&self, id: SandboxId) {
+        let removed = match self.services.registry.get(id) {
+            Some(sandbox) => {
+                let silent = Progress::silent();
+                let deleting = sandbox.request(|reply| Command::Delete(silent, reply));
+                deleting.await.map(drop)
+            }
+            // A record may have been on its way when its making was cancelled; it is there by now.
+            None => self.services.store.remove(id).await.map_err(Fault::from),
+        };
+        match removed {
+            // Somebody else has deleted it meanwhile.
+            Err(fault) if fault.code == FaultCode::NotFound => {}
+            Err(fault) => tracing::error!("cannot remove what a failed creation made: {fault}"),
+            Ok(()) => {}
+        }
+    }
+
+    async fn make(
+        &self,
+        reservation: Reservation,
+        spec: Spec,
+        start: Option<Wait>,
+        progress: &Progress,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        let mode = (spec.network.value, spec.network.source);
+        if mode == (NetworkMode::User, Source::Host)
+            && let Some(why) = self.services.host_network.why_not_once()
+        {
+            progress.note(format!("guests get a network in user mode: {why}"));
+        }
+        // All that can be wrong with it is found before anything is made.
+        if start.is_some() {
+            sandbox::ports_are_free(&self.services, &reservation.name, &spec)?;
+        }
+        self.services.boot_files(&spec, progress).await?;
+        disks::require_room(&self.services.layout.sandboxes())?;
+        let sandbox = self.record(&reservation, spec, progress.op()).await?;
+        self.finish(sandbox, start, progress).await
+    }
+
+    async fn finish(
+        &self,
+        sandbox: Arc<Sandbox>,
+        start: Option<Wait>,
+        progress: &Progress,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        progress.stage("making disks");
+        sandbox
+            .request(|reply| Command::Prepare(progress.clone(), reply))
+            .await?;
+        if let Some(wait) = start {
+            sandbox
+                .request(|reply| Command::Start(wait, progress.clone(), reply))
+                .await?;
+        }
+        sandbox.stir(self.clock);
+        Ok(sandbox)
+    }
+
+    /// Gives a sandbox that is to be created its id and name.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken; where the bridge was asked for, whatever that gives. Where it
+    /// is only the default and cannot be had, the spec says user mode afterwards.
+    pub async fn reserve(
+        &self,
+        name: Option<&SandboxName>,
+        spec: &mut Spec,
+        op: OpId,
+    ) -> Result<Reservation, Fault> {
+        self.reserve_as(None, name, spec, op).await
+    }
+
+    async fn reserve_as(
+        &self,
+        id: Option<SandboxId>,
+        name: Option<&SandboxName>,
+        spec: &mut Spec,
+        op: OpId,
+    ) -> Result<Reservation, Fault> {
+        let subnet = match spec.network.value {
+            NetworkMode::User | NetworkMode::None => None,
+            NetworkMode::Bridge => match self.services.host_network.subnet(op).await {
+                Ok(subnet) => Some(subnet),
+                // Nobody has asked for the bridge; the creation says why there is none.
+                Err(_) if network::may_fall_back(spec) => {
+                    spec.network.value = NetworkMode::User;
+                    None
+                }
+                Err(fault) => return Err(fault),
+            },
+        };
+        // Before anything depends on it: a kernel without randomness gives equal ids.
+        host::random::<1>().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
+        self.services.registry.hold(id, name, subnet.as_ref(), || {
+            let number: [u8; 4] = host::random().unwrap_or_default();
+            (
+                host::random().unwrap_or_default(),
+                u32::from_le_bytes(number),
+            )
+        })
+    }
+
+    async fn record(
+        &self,
+        reservation: &Reservation,
+        spec: Spec,
+        op: OpId,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        let record = Record {
+            id: reservation.id,
+            name: reservation.name.clone(),
+            state: SandboxState::Created,
+            reason: None,
+            created_at: host::now().seconds,
+            spec,
+            run: None,
+            unfinished: None,
+            network: reservation.host_part.map(|host_part| OnBridge {
+                host_part,
+                slot: None,
+            }),
+        };
+        self.services.store.put(&record).await?;
+        let sandbox = sandbox::spawn(Arc::clone(&self.services), record, Origin::New(op));
+        self.services.registry.insert(Arc::clone(&sandbox));
+        Ok(sandbox)
+    }
+}
