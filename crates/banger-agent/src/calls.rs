@@ -5,7 +5,7 @@ use crate::channels::Channels;
 use crate::fault::fault;
 use crate::link::{Reply, ReplyTo};
 use crate::session::{self, Session};
-use crate::{dial, files, health, ports};
+use crate::{dial, files, health, ports, usage};
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::GENERATION;
 use banger_proto::guest::message::{self, Answer, Call, Configure, GuestFault, Health};
@@ -119,6 +119,7 @@ async fn simple(agent: Rc<Shared>, call: Call) -> Result<Answer, GuestFault> {
         Call::Configure(wanted) => configure(&agent, wanted).await,
         Call::Ports => blocking(|| Ok(Answer::Ports(ports::survey()))).await,
         Call::Health => health(&agent).await,
+        Call::Usage => blocking(|| Ok(Answer::Usage(usage::survey()))).await,
         Call::Shutdown => shutdown(&agent).await,
         other => {
             let root = agent.world.root().await?;

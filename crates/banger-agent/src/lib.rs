@@ -3,7 +3,7 @@
 //! ```text
 //!   host ══ port ══ link ──▶ calls ──▶ session (exec)   a child, its pipes or terminal
 //!                    ▲                 files            put, get, stat, list
-//!                    │                 ports, health
+//!                    │                 ports, health, usage
 //!                    │                 dial              a connection to a port
 //!                    └── channels ◀──┘ world ──▶ Machine (guest: mounts, identity, init, power)
 //! ```
@@ -28,6 +28,7 @@ mod ports;
 mod root;
 mod session;
 mod sys;
+mod usage;
 mod world;
 
 pub use agent::{Agent, AtEnd, serve_on};

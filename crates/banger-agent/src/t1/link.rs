@@ -85,6 +85,17 @@ fn health_counts_running_sessions() {
 }
 
 #[test]
+fn usage_is_told_as_the_kernel_counts() {
+    let guest = Guest::start();
+    let mut host = guest.connect();
+    let Ok(Answer::Usage(usage)) = host.ask(1, &Call::Usage) else {
+        panic!("no usage");
+    };
+    assert!(usage.uptime_ms > 0 && usage.threads > 0, "{usage:?}");
+    assert!(usage.memory_total_kib >= usage.memory_available_kib);
+}
+
+#[test]
 fn a_shutdown_is_answered_before_it_happens() {
     let guest = Guest::start();
     let mut host = guest.connect();

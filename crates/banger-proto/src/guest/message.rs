@@ -84,6 +84,8 @@ pub enum Call {
         /// The port: of 127.0.0.1, else of `::1`, else of whatever address is bound.
         port: u16,
     },
+    /// What the guest uses; since generation 3.
+    Usage,
 }
 
 /// guest → host: the answer to a call. Encoded as `Result<Answer, GuestFault>`.
@@ -108,6 +110,8 @@ pub enum Answer {
     Ports(Vec<Port>),
     /// To `Health`.
     Health(Health),
+    /// To `Usage`; since generation 3.
+    Usage(Usage),
 }
 
 /// Why a call failed in the guest.
@@ -341,6 +345,29 @@ pub struct Health {
     pub sessions: u32,
 }
 
+/// What the guest uses, as its kernel counts; since generation 3. Counters begin with the guest's boot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Milliseconds since its kernel started.
+    pub uptime_ms: u64,
+    /// Memory that programs may still take, in KiB (`MemAvailable`).
+    pub memory_available_kib: u64,
+    /// Memory that the guest has, in KiB (`MemTotal`).
+    pub memory_total_kib: u64,
+    /// Load of the last minute in hundredths (proc_loadavg(5)).
+    pub load_hundredths: u32,
+    /// Threads that there are.
+    pub threads: u32,
+    /// Bytes read from its disks.
+    pub read_bytes: u64,
+    /// Bytes written to its disks.
+    pub written_bytes: u64,
+    /// Bytes that its network card received.
+    pub received_bytes: u64,
+    /// Bytes that its network card sent.
+    pub sent_bytes: u64,
+}
+
 /// Encodes a message for a frame.
 ///
 /// # Errors
@@ -418,6 +445,17 @@ mod tests {
         };
         assert_eq!(encode(&dial), Ok(vec![13, 1, 0xac, 2]));
         assert_eq!(encode(&Notice::Closed), Ok(vec![2]));
+    }
+
+    #[test]
+    fn the_wire_form_of_generation_three_stays() {
+        assert_eq!(encode(&Call::Usage), Ok(vec![14]));
+        let usage = Usage {
+            load_hundredths: 300,
+            ..Usage::default()
+        };
+        let bytes = vec![7, 0, 0, 0, 0xac, 2, 0, 0, 0, 0, 0];
+        assert_eq!(encode(&Answer::Usage(usage)), Ok(bytes));
     }
 
     #[test]

@@ -33,10 +33,13 @@ pub use codec::{Decoder, Received};
 pub use frame::{Frame, Kind};
 
 /// The generation of the protocol that this code speaks.
-pub const GENERATION: u16 = 2;
+pub const GENERATION: u16 = 3;
 
 /// The first generation whose agents know [`message::Call::Dial`].
 pub const DIALS_SINCE: u16 = 2;
+
+/// The first generation whose agents know [`message::Call::Usage`].
+pub const USAGE_SINCE: u16 = 3;
 
 /// The name of the agent's virtio-serial port, as in `/sys/class/virtio-ports/*/name`.
 pub const PORT_NAME: &str = "banger.agent";
