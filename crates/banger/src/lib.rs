@@ -15,6 +15,7 @@ pub mod place;
 pub mod runtime_directory;
 pub mod several;
 pub mod show;
+pub mod stats;
 pub mod upload;
 
 use banger_proto::fault::{Fault, FaultCode};

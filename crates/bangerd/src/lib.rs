@@ -30,6 +30,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod services;
 pub mod standalone;
+pub mod stats;
 pub mod store;
 pub mod strays;
 pub mod supervise;

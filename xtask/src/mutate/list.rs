@@ -8,6 +8,7 @@ mod network;
 mod records;
 mod refusals;
 mod repair;
+mod usage;
 
 use super::{Mutation, Test};
 
@@ -66,6 +67,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         network::LIST,
         records::LIST,
         repair::LIST,
+        usage::LIST,
     ]
     .into_iter()
     .flatten()

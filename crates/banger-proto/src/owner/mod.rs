@@ -17,6 +17,7 @@ pub mod file;
 pub mod operation;
 pub mod repair;
 pub mod sandbox;
+pub mod stats;
 pub mod time;
 
 pub use byte_text::ByteText;

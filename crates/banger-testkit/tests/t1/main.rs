@@ -20,4 +20,5 @@ mod refusal;
 mod repair;
 mod restarts;
 mod set;
+mod stats;
 mod together;

@@ -23,6 +23,7 @@ pub mod run;
 pub mod set;
 pub mod show;
 pub mod start;
+pub mod stats;
 pub mod stop;
 pub mod topics;
 pub mod vm;

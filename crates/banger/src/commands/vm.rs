@@ -2,7 +2,7 @@
 
 use super::{
     App, copy, create, delete, events, exec, health, kill, list, logs, ports, prune, publish,
-    restart, run, set, show, start, stop,
+    restart, run, set, show, start, stats, stop,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -36,6 +36,7 @@ pub enum VmCommand {
     Unpublish(publish::Unpublish),
     Ports(ports::Ports),
     Health(health::Health),
+    Stats(stats::Stats),
 }
 
 impl VmCommand {
@@ -65,6 +66,7 @@ impl VmCommand {
             Self::Unpublish(verb) => verb.run(app).await,
             Self::Ports(verb) => verb.run(app).await,
             Self::Health(verb) => verb.run(app).await,
+            Self::Stats(verb) => verb.run(app).await,
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod daemon;
 pub mod event;
 pub mod progress;
 pub mod sandbox;
+pub mod stats;
 pub mod table;
 pub mod words;
 

@@ -17,7 +17,9 @@ pub fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
-const fn tone(state: SandboxState) -> Tone {
+/// How a state is drawn.
+#[must_use]
+pub const fn tone(state: SandboxState) -> Tone {
     match state {
         SandboxState::Running => Tone::Good,
         SandboxState::Starting | SandboxState::Stopping | SandboxState::Deleting => Tone::Warning,

@@ -12,6 +12,7 @@ mod operations;
 mod repair;
 mod reply;
 mod sandboxes;
+mod stats;
 mod view;
 
 use crate::audit::{self, Audit};
@@ -95,6 +96,8 @@ pub fn router(api: Api) -> Router {
         .route("/sandboxes/{sandbox}/publish", post(sandboxes::publish))
         .route("/sandboxes/{sandbox}/unpublish", post(sandboxes::unpublish))
         .route("/sandboxes/{sandbox}/health", get(sandboxes::health))
+        .route("/sandboxes/{sandbox}/stats", get(stats::one))
+        .route("/stats", get(stats::all))
         .route("/sandboxes/{sandbox}/logs", get(logs::logs))
         .route("/sandboxes/{sandbox}/exec", get(exec::exec))
         .route("/sandboxes/{sandbox}/files", put(files::put))

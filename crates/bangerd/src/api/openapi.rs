@@ -1,7 +1,7 @@
 //! The OpenAPI document: generated from the handlers, committed at `docs/openapi.json`, compared by a
 //! test, served at `/v1/openapi.json`.
 
-use super::{artifacts, daemon, events, exec, files, logs, operations, repair, sandboxes};
+use super::{artifacts, daemon, events, exec, files, logs, operations, repair, sandboxes, stats};
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
 use banger_proto::owner::file::PutRequest;
@@ -42,6 +42,8 @@ use utoipa::OpenApi;
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,
+        stats::one,
+        stats::all,
         logs::logs,
         exec::exec,
         files::stat,

@@ -8,7 +8,7 @@ use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{self, Frame, Kind, MAX_MESSAGE};
 use banger_proto::guest::hello::{self, FLUSH, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, Call};
-use banger_proto::guest::{DIALS_SINCE, GENERATION};
+use banger_proto::guest::{DIALS_SINCE, GENERATION, USAGE_SINCE};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -304,6 +304,12 @@ impl Link {
     #[must_use]
     pub const fn can_dial(&self) -> bool {
         self.generation >= DIALS_SINCE
+    }
+
+    /// Whether the agent can tell what its guest uses: one of an older banger cannot.
+    #[must_use]
+    pub const fn can_tell_usage(&self) -> bool {
+        self.generation >= USAGE_SINCE
     }
 
     /// Why the link was lost, when it was.

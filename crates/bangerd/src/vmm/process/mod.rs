@@ -8,9 +8,11 @@
 
 mod ended;
 mod stat;
+mod usage;
 
 pub(in crate::vmm) use ended::START_MARK;
 pub use ended::{Ended, ExitReport, log_tail};
+pub use usage::{Usage, since_boot};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::ffi::OsString;

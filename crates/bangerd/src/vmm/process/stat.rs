@@ -7,6 +7,9 @@ pub(super) struct Stat {
     pub(super) pid: u32,
     /// Field 3: one letter.
     pub(super) state: u8,
+    /// Fields 14 and 15: clock ticks that its threads ran, in user mode and in the kernel; those that
+    /// have ended included.
+    pub(super) cpu_ticks: u64,
     /// Field 22: clock ticks from the host's boot to the start of the process.
     pub(super) start_time: u64,
 }
@@ -31,10 +34,13 @@ pub(super) fn parse(file: &[u8]) -> Option<Stat> {
         _ => return None,
     };
     // `fields` continues with field 4.
-    let start_time = fields.nth(22 - 4)?.parse().ok()?;
+    let user: u64 = fields.nth(14 - 4)?.parse().ok()?;
+    let system = fields.next()?.parse().ok()?;
+    let start_time = fields.nth(22 - 16)?.parse().ok()?;
     Some(Stat {
         pid: pid.trim_ascii().parse().ok()?,
         state,
+        cpu_ticks: user.saturating_add(system),
         start_time,
     })
 }
@@ -59,7 +65,7 @@ mod tests {
             name in prop::collection::vec(any::<u8>(), 0..64),
             start_time: u64,
         ) {
-            let expected = Stat { pid, state: b'S', start_time };
+            let expected = Stat { pid, state: b'S', cpu_ticks: 14, start_time };
             prop_assert_eq!(parse(&line(pid, &name, 'S', start_time)), Some(expected));
         }
 
