@@ -61,6 +61,10 @@ pub(crate) fn build(profile: Profile) -> Outcome<PathBuf> {
         host.arg("--release");
     }
     command::run(&mut host)?;
+    let daemon = profile.directory().join("bangerd");
+    let bytes = std::fs::read(&daemon).map_err(|error| Failure::file("read", &daemon, &error))?;
+    require_no_fault_points(&bytes)
+        .map_err(|why| Failure::new(format!("{} is of no use: {why}", daemon.display())))?;
     // The flag reaches only the agent's own crate and its link step: no --target is needed, and
     // build scripts and proc-macros stay dynamic.
     let mut agent = workspace::cargo();
@@ -83,6 +87,18 @@ pub(crate) fn build(profile: Profile) -> Outcome<PathBuf> {
     let made = workspace::target().join("agent").join("banger-agent");
     publish_agent(&made, &directory.join("banger-agent"))?;
     Ok(directory)
+}
+
+/// What only a daemon with fault points has in it (`bangerd::fault_points`).
+const FAULT_POINTS: &str = "BANGER_TEST_FAULTS";
+
+/// Refuses a daemon of which a test can ask faults: another package of the build has switched them on.
+fn require_no_fault_points(program: &[u8]) -> Result<(), &'static str> {
+    let mark = FAULT_POINTS.as_bytes();
+    match program.windows(mark.len()).any(|window| window == mark) {
+        true => Err("it is built with the feature `fault-points`"),
+        false => Ok(()),
+    }
 }
 
 /// Copies the agent to its place when it changed: by rename, so that a daemon that reads it at this
@@ -139,6 +155,34 @@ mod tests {
         assert_eq!(publish_agent(&made, &place), Ok(true));
         assert_eq!(std::fs::read(&place).unwrap(), static_image(2));
         assert!(!place.with_extension("new").exists());
+    }
+
+    #[test]
+    fn a_daemon_with_fault_points_is_refused_and_they_are_found_by_what_they_are_called() {
+        let with = format!("..{FAULT_POINTS}..");
+        assert!(require_no_fault_points(with.as_bytes()).is_err());
+        assert_eq!(require_no_fault_points(b"BANGER_QEMU"), Ok(()));
+        let source = workspace::root().join("crates/bangerd/src/fault_points.rs");
+        let source = std::fs::read_to_string(source).unwrap();
+        assert!(source.contains(&format!("\"{FAULT_POINTS}\"")));
+    }
+
+    /// Only the tests' own package switches them on, and nothing does by default.
+    #[test]
+    fn fault_points_are_switched_on_by_the_testkit_alone() {
+        let manifests = |package: &str| {
+            let path = workspace::root().join(package).join("Cargo.toml");
+            std::fs::read_to_string(path).unwrap()
+        };
+        let crates = std::fs::read_dir(workspace::root().join("crates")).unwrap();
+        let names = crates.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut with: Vec<_> = names
+            .filter(|name| manifests(&format!("crates/{name}")).contains("fault-points"))
+            .collect();
+        with.sort();
+        assert_eq!(with, ["banger-testkit", "bangerd"]);
+        assert!(!manifests("crates/bangerd").contains("default ="));
+        assert!(!manifests("").contains("fault-points"));
     }
 
     #[test]

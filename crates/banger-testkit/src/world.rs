@@ -1,6 +1,7 @@
 //! A world of one test: its own XDG directories, daemon, sandboxes. Dropping it ends every process of
 //! it and removes every file.
 
+mod faults;
 mod kept;
 
 use crate::fixtures;

@@ -10,6 +10,7 @@ pub mod config;
 pub mod disks;
 pub mod doctor;
 pub mod events;
+pub mod fault_points;
 pub mod guest;
 pub mod host;
 pub mod host_network;

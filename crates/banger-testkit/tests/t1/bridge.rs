@@ -51,7 +51,7 @@ fn addresses(world: &World, name: &str) -> Vec<String> {
 }
 
 /// Pids of the helper: not of the host.
-fn helpers(world: &World) -> Vec<u32> {
+pub(crate) fn helpers(world: &World) -> Vec<u32> {
     let is_helper = |pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let mut words = line.split(|byte| *byte == 0);
@@ -63,7 +63,7 @@ fn helpers(world: &World) -> Vec<u32> {
     world.processes().into_iter().filter(is_helper).collect()
 }
 
-fn nothing_is_left_on_the_host(world: &World) {
+pub(crate) fn nothing_is_left_on_the_host(world: &World) {
     eventually("the host to be clean", LIMIT, || {
         let found = survey(world);
         match (&found.bridge, found.taps.as_slice(), &found.policy) {

@@ -11,6 +11,7 @@ mod audit;
 mod bridge;
 mod daemon;
 mod events;
+mod faults;
 mod hostile;
 mod machine;
 mod publish;

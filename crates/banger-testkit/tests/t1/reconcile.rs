@@ -67,6 +67,14 @@ fn settled(world: &World, name: &str, wanted: &str) -> String {
     })
 }
 
+/// The reason that a daemon finds at its start.
+fn told(world: &World, name: &str) -> String {
+    eventually("the reason", LIMIT, || {
+        let shown = world.show(name);
+        shown["reason"].as_str().map(str::to_owned).ok_or(shown)
+    })
+}
+
 fn is_removed(world: &World, name: &str) {
     let _ = world.run(["vm", "rm", name]).good();
     world.assert_nothing_left();
@@ -169,7 +177,7 @@ fn a_stopped_machine_whose_files_are_gone_says_so_and_nothing_is_made_in_their_p
         world.stop_daemon();
         let (place, kept) = (directory.join(lost), world.path("kept"));
         fs::rename(place.canonicalize().expect("there"), &kept).expect("moved");
-        let reason = settled(&world, "v", "stopped");
+        let reason = told(&world, "v");
         assert!(
             reason.contains("a disk is gone: ") && reason.contains("work.ext4"),
             "{reason}"
@@ -203,10 +211,7 @@ fn a_running_machine_whose_files_are_gone_goes_on_and_says_so() {
     let directory = world.directory("v");
     world.kill_daemon();
     fs::remove_dir_all(&directory).expect("removed");
-    let reason = eventually("the reason", LIMIT, || {
-        let shown = world.show("v");
-        shown["reason"].as_str().map(str::to_owned).ok_or(shown)
-    });
+    let reason = told(&world, "v");
     assert!(reason.contains("a disk is gone: "), "{reason}");
     assert_eq!(world.show("v")["state"], "running");
     let _ = world.run(["vm", "exec", "v", "--", "true"]).good();

@@ -4,6 +4,7 @@ use super::objects;
 use super::phases::{self, Started};
 use super::survey::{self, Found, survey};
 use super::tracked::Tracked;
+use crate::fault_points::{Place, Side, pass};
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
 use crate::publish::Listeners;
@@ -71,11 +72,37 @@ impl Work {
 
     /// Changes the record, in the store first.
     pub(super) async fn put(&self, change: impl FnOnce(&mut Record)) -> Result<(), Fault> {
-        let mut record = self.record();
+        let before = self.record();
+        let mut record = before.clone();
         change(&mut record);
+        let place = Place::Record(&before, &record);
+        pass(&before.name, place, Side::Before).await?;
         self.services.store.put(&record).await?;
-        self.view.send_modify(|view| view.record = record);
-        Ok(())
+        self.view.send_modify(|view| view.record = record.clone());
+        pass(&before.name, place, Side::After).await
+    }
+
+    /// Records what something came to. It is so, whether that could be recorded or not: a next daemon finds
+    /// out for itself.
+    pub(super) async fn conclude(&self, change: impl Fn(&mut Record)) -> Result<(), Fault> {
+        let recorded = self.put(&change).await;
+        if recorded.is_err() {
+            self.view.send_modify(|view| change(&mut view.record));
+        }
+        recorded
+    }
+
+    /// Removes the record: the last thing that is done to a sandbox.
+    pub(super) async fn forget(&self) -> Result<(), Fault> {
+        let Record { id, name, .. } = self.record();
+        pass(&name, Place::Forgotten, Side::Before).await?;
+        self.services.store.remove(id).await?;
+        pass(&name, Place::Forgotten, Side::After).await
+    }
+
+    /// Passes a part of a step.
+    pub(super) async fn pass(&self, phase: &'static str, side: Side) -> Result<(), Fault> {
+        pass(&self.record().name, Place::Phase(phase), side).await
     }
 
     /// What exists of the sandbox on the host.
@@ -101,17 +128,17 @@ impl Work {
         let mut removing = Removals::default();
         for step in plan(goal, &survey) {
             let Some(undo) = step.undo() else {
-                removing.step(self, step, &mut vmm).await;
+                removing.step(self, Place::Step(step), &mut vmm).await;
                 continue;
             };
             if !removing.left.is_empty() {
                 break;
             }
             made.push(undo);
-            if let Err(fault) = self.perform(step, &mut vmm).await {
+            if let Err(fault) = self.perform(Place::Step(step), &mut vmm).await {
                 let mut undoing = Removals::default();
                 for undo in made.into_iter().rev() {
-                    undoing.step(self, undo, &mut vmm).await;
+                    undoing.step(self, Place::Undo(undo), &mut vmm).await;
                 }
                 return Err(Failure::of(fault, goal, undoing.left));
             }
@@ -124,9 +151,19 @@ impl Work {
 
     async fn perform(
         &mut self,
-        step: Step,
+        place: Place<'_>,
         vmm: &mut Option<ProcessIdentity>,
     ) -> Result<(), Fault> {
+        let (Place::Step(step) | Place::Undo(step)) = place else {
+            return Ok(());
+        };
+        let name = self.record().name;
+        pass(&name, place, Side::Before).await?;
+        self.take(step, vmm).await?;
+        pass(&name, place, Side::After).await
+    }
+
+    async fn take(&mut self, step: Step, vmm: &mut Option<ProcessIdentity>) -> Result<(), Fault> {
         tracing::debug!(%step, "acting");
         match step {
             Step::Make(HostObject::Vmm) => {
@@ -199,11 +236,14 @@ struct Removals {
 }
 
 impl Removals {
-    async fn step(&mut self, work: &mut Work, step: Step, vmm: &mut Option<ProcessIdentity>) {
+    async fn step(&mut self, work: &mut Work, place: Place<'_>, vmm: &mut Option<ProcessIdentity>) {
+        let (Place::Step(step) | Place::Undo(step)) = place else {
+            return;
+        };
         if step.is_barred_by(&self.left) {
             return;
         }
-        if let Err(fault) = work.perform(step, vmm).await {
+        if let Err(fault) = work.perform(place, vmm).await {
             tracing::error!(%step, "a removal failed: {fault}");
             self.left.push(Leftover {
                 object: step.object(),

@@ -10,6 +10,7 @@
 use super::act::{Work, kill_and_wait};
 use super::stall;
 use crate::disks::DiskError;
+use crate::fault_points::Side;
 use crate::guest::{self, Link};
 use crate::host;
 use crate::host_network::Attachment;
@@ -52,7 +53,7 @@ struct Met {
     agent_version: String,
 }
 
-/// Takes all phases; on failure no VMM is left.
+/// Takes all phases. What it leaves when it fails, the step's undo removes.
 pub(super) async fn start(work: &mut Work) -> Result<(ProcessIdentity, Started), Fault> {
     let prepared = prepare(work).await?;
     work.progress.stage("starting the VMM");
@@ -77,6 +78,15 @@ pub(super) async fn start(work: &mut Work) -> Result<(ProcessIdentity, Started),
 struct Early {
     fault: Fault,
     worth_another_try: bool,
+}
+
+impl From<Fault> for Early {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            worth_another_try: false,
+        }
+    }
 }
 
 async fn prepare(work: &Work) -> Result<Prepared, Fault> {
@@ -146,11 +156,13 @@ fn attachment(work: &Work) -> Result<Attachment, Fault> {
 impl Prepared {
     async fn launch(&self, work: &Work) -> Result<Launched, Fault> {
         let before = work.begun.elapsed();
+        work.pass("launch", Side::Before).await?;
         let VmmLaunched {
             process,
             vmm_up,
             guest_running,
         } = self.vmm.launch(&self.machine).await?;
+        work.pass("launch", Side::After).await?;
         let run = Run {
             process: process.clone(),
             backend: self.backend.clone(),
@@ -179,6 +191,7 @@ impl Launched {
     /// Waits for the agent's answer, and watches the process at the same time: a connected socket
     /// is not a living guest.
     async fn meet(self, work: &Work) -> Result<Met, Early> {
+        work.pass("meet", Side::Before).await?;
         let socket = work.paths.agent_socket();
         let limit = work.services.config.start_limit;
         let outcome = tokio::select! {
@@ -192,11 +205,14 @@ impl Launched {
             }
         };
         match outcome {
-            Ok(met) => Ok(Met {
-                process: self.process,
-                link: Arc::new(met.link),
-                agent_version: met.hello.version,
-            }),
+            Ok(met) => {
+                work.pass("meet", Side::After).await?;
+                Ok(Met {
+                    process: self.process,
+                    link: Arc::new(met.link),
+                    agent_version: met.hello.version,
+                })
+            }
             Err(why) => {
                 let killed = kill_and_wait(&self.process).await;
                 let name = work.record().name;
@@ -234,6 +250,7 @@ impl Launched {
 impl Met {
     async fn configure(self, work: &Work) -> Result<(ProcessIdentity, Started), Fault> {
         work.progress.stage("configuring the guest");
+        work.pass("configure", Side::Before).await?;
         let configured = match configure(work, &self.link).await {
             Ok(configured) => configured,
             Err(fault) => {
@@ -245,6 +262,7 @@ impl Met {
             kill_and_wait(&self.process).await?;
             return Err(fault);
         }
+        work.pass("configure", Side::After).await?;
         for warning in &configured.warnings {
             work.progress.note(format!("in the guest: {warning}"));
         }

@@ -54,12 +54,7 @@ impl Work {
         // Only what should not be there goes: a disk that is missing is not made again.
         self.reach(Goal::AtRest).await?;
         let ended = |record: &mut Record| at_rest(record, reason.clone());
-        let recorded = self.put(ended).await;
-        if recorded.is_err() {
-            // It has ended, whether that could be recorded or not.
-            self.view.send_modify(|view| ended(&mut view.record));
-        }
-        Ok(recorded?)
+        Ok(self.conclude(ended).await?)
     }
 
     async fn end_politely(&self, process: &ProcessIdentity) {

@@ -3,6 +3,7 @@
 use super::act::{Failure, Work};
 use super::phases;
 use crate::disks;
+use crate::record::Record;
 use banger_model::SandboxState;
 use banger_model::plan::Goal;
 use banger_model::spec::Wait;
@@ -51,8 +52,12 @@ impl Work {
             self.progress
                 .note(format!("the guest's init has not settled: {fault}"));
         }
-        self.put(|record| record.state = SandboxState::Running)
-            .await?;
+        let running = |record: &mut Record| record.state = SandboxState::Running;
+        if let Err(fault) = self.put(running).await {
+            // What is not recorded must not be.
+            self.reach(Goal::AtRest).await?;
+            return Err(fault.into());
+        }
         self.listeners.serve();
         Ok(())
     }

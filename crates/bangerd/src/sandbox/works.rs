@@ -56,11 +56,8 @@ impl Outcome {
             record.reason = Some(fault.message.clone());
             record.unfinished = Some(unfinished.clone());
         };
-        if let Err(fault) = self.work.put(needs_repair).await {
-            // It is so, whether that could be recorded or not; the next daemon finds it out.
+        if let Err(fault) = self.work.conclude(needs_repair).await {
             tracing::error!("cannot record what could not be finished: {fault}");
-            let view = &self.work.view;
-            view.send_modify(|view| needs_repair(&mut view.record));
         }
         self
     }
@@ -131,9 +128,9 @@ pub(super) async fn start(mut work: Work, wait: Wait) -> Outcome {
             _ => (SandboxState::Stopped, reason),
         };
         let recorded = work
-            .put(|record| {
+            .conclude(|record| {
                 record.state = state;
-                record.reason = reason;
+                record.reason.clone_from(&reason);
                 if record.run != before.run
                     && let Some(run) = &mut record.run
                 {
@@ -242,22 +239,19 @@ async fn set_nat(work: &Work, nat: Option<bool>) -> Result<(), Fault> {
 
 /// Ends it and removes everything, the record last.
 pub(super) async fn delete(mut work: Work) -> Outcome {
-    let recorded = work
-        .put(|record| record.state = SandboxState::Deleting)
-        .await;
-    if let Err(fault) = recorded {
+    let deleting = |record: &mut Record| record.state = SandboxState::Deleting;
+    if let Err(fault) = work.conclude(deleting).await {
         // On a disk so full that not even this can be written, deleting is what helps. Broken off
         // now, it would be a sandbox whose disks are gone, which can be deleted again.
         tracing::warn!("deleting without a record of it: {fault}");
     }
     let result = work.reach(Goal::Absent).await;
-    let id = work.record().id;
     let result = match result {
-        Ok(()) => match work.services.store.remove(id).await {
-            Ok(()) => Ok(Done::Deleted),
-            Err(error) => Err(Fault::from(error).into()),
-        },
-        Err(failure) => Err(failure),
+        Ok(()) => work.forget().await.map(|()| Done::Deleted),
+        Err(failure) => return Outcome::of(work, Err(failure)),
     };
-    Outcome { work, result }
+    Outcome {
+        work,
+        result: result.map_err(Failure::from),
+    }
 }

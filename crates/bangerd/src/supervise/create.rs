@@ -2,6 +2,7 @@
 
 use super::{Supervisor, network};
 use crate::disks;
+use crate::fault_points::{Place, Side, pass};
 use crate::host;
 use crate::operation::{self, Going, OpId};
 use crate::progress::Progress;
@@ -215,7 +216,9 @@ impl Supervisor {
                 slot: None,
             }),
         };
+        pass(&record.name, Place::Created, Side::Before).await?;
         self.services.store.put(&record).await?;
+        pass(&record.name, Place::Created, Side::After).await?;
         let sandbox = sandbox::spawn(Arc::clone(&self.services), record, Origin::New(op));
         self.services.registry.insert(Arc::clone(&sandbox));
         Ok(sandbox)

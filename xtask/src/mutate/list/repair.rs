@@ -96,4 +96,51 @@ pub(super) const LIST: &[Mutation] = &[
             "store::t1::a_damaged_page_is_refused_before_anything_is_written",
         ),
     },
+    // Faults at every place.
+    Mutation {
+        holds: "a start that cannot be recorded leaves no VMM",
+        file: "crates/bangerd/src/sandbox/starting.rs",
+        from: "            self.reach(Goal::AtRest).await?;\n",
+        to: "",
+        test: whole("faults::a_disk_that_fills_at_any_place_loses_and_leaves_nothing"),
+    },
+    Mutation {
+        holds: "a failed start comes to its end though it cannot be recorded",
+        file: "crates/bangerd/src/sandbox/works.rs",
+        from: "            .conclude(|record| {\n                record.state = state;",
+        to: "            .put(|record| {\n                record.state = state;",
+        test: whole("faults::a_disk_that_fills_at_any_place_loses_and_leaves_nothing"),
+    },
+    Mutation {
+        holds: "an error in banger itself isolates one machine",
+        file: "crates/bangerd/src/sandbox/works.rs",
+        from: "unfinished: Some(unfinished),\n    });",
+        to: "unfinished: Some(unfinished).filter(|_| false),\n    });",
+        test: whole(
+            "faults::an_error_in_banger_itself_at_any_place_isolates_one_machine_which_can_be_repaired",
+        ),
+    },
+    Mutation {
+        holds: "a deletion that was begun is finished by the next daemon",
+        file: "crates/bangerd/src/sandbox/reconcile.rs",
+        from: "(None, SandboxState::Deleting) => Goal::Absent,",
+        to: "(None, SandboxState::Deleting) => Goal::AtRest,",
+        test: whole("faults::a_daemon_killed_at_any_place_loses_and_leaves_nothing"),
+    },
+    Mutation {
+        holds: "each step is a place where a fault can strike",
+        file: "crates/bangerd/src/sandbox/act.rs",
+        from: "        pass(&name, place, Side::Before).await?;\n        self.take(step, vmm).await?;",
+        to: "        self.take(step, vmm).await?;",
+        test: whole("faults::every_step_that_is_planned_is_a_place_where_a_fault_can_strike"),
+    },
+    Mutation {
+        holds: "what an undo could not remove is kept",
+        file: "crates/bangerd/src/sandbox/act.rs",
+        from: "return Err(Failure::of(fault, goal, undoing.left));",
+        to: "return Err(Failure::of(fault, goal, vec![]));",
+        test: whole(
+            "faults::undo::what_an_undo_could_not_remove_is_kept_until_a_repair_removes_it",
+        ),
+    },
 ];

@@ -1,0 +1,259 @@
+//! What is done to a machine while a fault strikes, and where it may be afterwards.
+
+use banger_model::plan::{Goal, HostObject, Survey, plan};
+use banger_testkit::world::{LIMIT, kill};
+use banger_testkit::{World, api, eventually};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// What a guest has written and synced to its work disk: in its last MiB, which no file system uses.
+const PRECIOUS: &[u8] = b"precious";
+const PLACE: u64 = 63 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scenario {
+    Create,
+    Start,
+    StartAgain,
+    Stop,
+    Kill,
+    Restart,
+    DeleteRunning,
+    DeleteStopped,
+    Set,
+    /// The VMM ends of itself.
+    End,
+    /// Of one that could not be stopped.
+    Repair,
+    /// Of one that could not be deleted.
+    RepairDeletion,
+    /// A daemon starts and finds that the VMM has ended.
+    Reconcile,
+}
+
+use HostObject::{Network, RuntimeDirectory, StateDirectory, SystemDisk, WorkDisk};
+
+const DISKS: [HostObject; 3] = [StateDirectory, SystemDisk, WorkDisk];
+const WITHOUT_VMM: [HostObject; 5] = [
+    StateDirectory,
+    SystemDisk,
+    WorkDisk,
+    RuntimeDirectory,
+    Network,
+];
+
+impl Scenario {
+    pub(super) const ALL: [Self; 13] = [
+        Self::Create,
+        Self::Start,
+        Self::StartAgain,
+        Self::Stop,
+        Self::Kill,
+        Self::Restart,
+        Self::DeleteRunning,
+        Self::DeleteStopped,
+        Self::Set,
+        Self::End,
+        Self::Repair,
+        Self::RepairDeletion,
+        Self::Reconcile,
+    ];
+
+    pub(super) fn name(self, number: usize) -> String {
+        format!("{self:?}-{number}").to_lowercase()
+    }
+
+    /// The places that the planner's own steps have: what must be passed whatever else is.
+    pub(super) fn planned(self) -> Vec<String> {
+        let of = |goal, objects: &[HostObject]| {
+            let survey: Survey = objects.iter().copied().collect();
+            plan(goal, &survey)
+        };
+        let start = of(Goal::Running, &DISKS);
+        let steps = match self {
+            Self::Create => of(Goal::Present, &[]),
+            Self::Start | Self::StartAgain => start,
+            // Shut down in order, the VMM has gone before it is looked for.
+            Self::Stop | Self::End => of(Goal::AtRest, &WITHOUT_VMM),
+            Self::Kill => of(Goal::AtRest, &HostObject::ALL),
+            Self::Restart => [of(Goal::AtRest, &WITHOUT_VMM), start].concat(),
+            Self::DeleteRunning => of(Goal::Absent, &HostObject::ALL),
+            Self::DeleteStopped => of(Goal::Absent, &DISKS),
+            Self::Set => vec![],
+            Self::Repair => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
+            Self::RepairDeletion => of(Goal::Absent, &[StateDirectory, WorkDisk]),
+            Self::Reconcile => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
+        };
+        let both =
+            |step: &banger_model::plan::Step| [format!("{step}.before"), format!("{step}.after")];
+        steps.iter().flat_map(both).collect()
+    }
+
+    /// Whether it has a VMM at any time.
+    pub(super) const fn has_vmm(self) -> bool {
+        !matches!(
+            self,
+            Self::Create
+                | Self::DeleteStopped
+                | Self::Repair
+                | Self::RepairDeletion
+                | Self::Reconcile
+        )
+    }
+
+    /// States in which it may come to rest; empty for gone.
+    pub(super) const fn ends(self) -> &'static [&'static str] {
+        match self {
+            Self::Create => &["", "created"],
+            Self::Start => &["created", "stopped", "running"],
+            Self::StartAgain | Self::Stop | Self::Kill | Self::Restart => &["stopped", "running"],
+            Self::DeleteRunning => &["", "running", "stopped"],
+            Self::DeleteStopped => &["", "stopped"],
+            Self::Set => &["running", "stopped"],
+            Self::End | Self::Repair | Self::Reconcile => &["stopped"],
+            Self::RepairDeletion => &[""],
+        }
+    }
+
+    /// Brings a machine to where the scenario begins.
+    pub(super) fn prepare(self, world: &World, name: &str) {
+        if self == Self::Create {
+            return;
+        }
+        let start = match self {
+            Self::Start => Value::Null,
+            _ => "agent".into(),
+        };
+        create(world, name, &start);
+        write_precious(&directory(world, name));
+        match self {
+            Self::StartAgain | Self::DeleteStopped => good(world, name, "stop"),
+            Self::Repair => hindered(world, name, "remove-runtime-directory.before", "kill"),
+            Self::RepairDeletion => hindered(world, name, "remove-work-disk.before", "delete"),
+            _ => {}
+        }
+    }
+
+    /// Does it; the answer does not matter, and there may be none.
+    pub(super) fn act(self, world: &World, name: &str) {
+        match self {
+            Self::Create => drop(post(world, "", &machine(name, &Value::Null))),
+            Self::Start | Self::StartAgain => drop(verb(world, name, "start")),
+            Self::Stop => drop(verb(world, name, "stop")),
+            Self::Kill => drop(verb(world, name, "kill")),
+            Self::Restart => drop(verb(world, name, "restart")),
+            Self::DeleteRunning | Self::DeleteStopped => drop(verb(world, name, "delete")),
+            Self::Set => {
+                let path = format!("/{name}/set");
+                drop(post(world, &path, &json!({"nat": true})));
+            }
+            Self::Repair | Self::RepairDeletion => drop(verb(world, name, "repair")),
+            Self::End => {
+                vmms_of(world, name).into_iter().for_each(kill);
+                eventually("the end to be noticed", LIMIT, || match show(world, name) {
+                    Ok(Some(shown)) if shown["state"] == "running" => Err(shown),
+                    _ => Ok(()),
+                });
+            }
+            // The daemon's start does it to all at once.
+            Self::Reconcile => {}
+        }
+    }
+}
+
+fn machine(name: &str, start: &Value) -> Value {
+    json!({
+        "name": name, "start": start, "init": "none",
+        "vcpu": 1, "memory_mib": 64, "disk_mib": 64, "system_disk_mib": 64,
+    })
+}
+
+/// # Panics
+/// When it cannot be created.
+pub(super) fn create(world: &World, name: &str, start: &Value) {
+    let answer = post(world, "", &machine(name, start)).expect("an answer");
+    let last = answer.last_event().expect("an end");
+    assert_eq!(last["event"], "done", "{name}: {last}");
+}
+
+fn post(world: &World, path: &str, body: &Value) -> std::io::Result<api::Answer> {
+    api::request(world, "POST", &format!("/v1/sandboxes{path}"), Some(body))
+}
+
+pub(super) fn verb(world: &World, name: &str, verb: &str) -> std::io::Result<api::Answer> {
+    // Without a body: one that the daemon does not read resets the connection when it is closed.
+    let path = format!("/v1/sandboxes/{name}");
+    match verb {
+        "delete" => api::request(world, "DELETE", &path, None),
+        verb => api::request(world, "POST", &format!("{path}/{verb}"), None),
+    }
+}
+
+fn good(world: &World, name: &str, wanted: &str) {
+    let answer = verb(world, name, wanted).expect("an answer");
+    let last = answer.last_event().expect("an end");
+    assert_eq!(last["event"], "done", "{wanted} {name}: {last}");
+}
+
+/// Has a verb fail at a place, so that something is left.
+fn hindered(world: &World, name: &str, place: &str, wanted: &str) {
+    world.watch_places(name);
+    world.ask_fault(name, place, "fail");
+    let answer = verb(world, name, wanted).expect("an answer");
+    world.lift_faults(name);
+    assert_eq!(answer.last_event().expect("an end")["event"], "failed");
+    let shown = show(world, name).expect("an answer").expect("there");
+    assert_eq!(shown["state"], "needs-repair", "{shown}");
+}
+
+/// A machine as it is shown; `None` when there is none.
+pub(super) fn show(world: &World, name: &str) -> std::io::Result<Option<Value>> {
+    let answer = api::get(world, &format!("/v1/sandboxes/{name}"))?;
+    match answer.status {
+        404 => Ok(None),
+        _ => answer.json().map(Some),
+    }
+}
+
+pub(super) fn directory(world: &World, name: &str) -> PathBuf {
+    let shown = show(world, name).expect("an answer").expect("there");
+    shown["directory"].as_str().expect("a directory").into()
+}
+
+/// The directory of a machine's sockets.
+pub(super) fn runtime(world: &World, shown: &Value) -> PathBuf {
+    let id = shown["id"].as_str().expect("an id");
+    world.path("run").join("banger/vm").join(&id[..8])
+}
+
+/// Pids of the VMMs of one machine.
+pub(super) fn vmms_of(world: &World, name: &str) -> Vec<u32> {
+    let Ok(Some(shown)) = show(world, name) else {
+        return vec![];
+    };
+    let sockets = runtime(world, &shown).display().to_string();
+    let is_its = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&sockets)
+    };
+    world.vmms().into_iter().filter(is_its).collect()
+}
+
+fn write_precious(directory: &Path) {
+    let disk = fs::File::options()
+        .write(true)
+        .open(directory.join("work.ext4"));
+    disk.expect("a disk")
+        .write_all_at(PRECIOUS, PLACE)
+        .expect("written");
+}
+
+pub(super) fn is_precious(directory: &Path) -> bool {
+    let mut found = [0; PRECIOUS.len()];
+    let disk = fs::File::open(directory.join("work.ext4"));
+    disk.and_then(|disk| disk.read_exact_at(&mut found, PLACE))
+        .is_ok()
+        && found == PRECIOUS
+}
