@@ -14,8 +14,46 @@ struct Entry {
     name: SandboxName,
     /// Its address on the bridge.
     host_part: Option<HostPart>,
+    /// Names that it may have soon: reserved for a renaming that is under way.
+    reserved: Vec<SandboxName>,
     /// Absent while its name is only reserved.
     sandbox: Option<Arc<Sandbox>>,
+}
+
+impl Entry {
+    fn has(&self, name: &SandboxName) -> bool {
+        self.name == *name || self.reserved.contains(name)
+    }
+}
+
+/// A name that is kept for a sandbox that is to have it; given back when it is dropped.
+#[derive(Debug)]
+pub struct NewName {
+    id: SandboxId,
+    /// The name.
+    pub name: SandboxName,
+    registry: Arc<Registry>,
+}
+
+impl NewName {
+    /// From now on it is the sandbox's, and the one before is anybody's.
+    pub fn take(self) {
+        if let Some(entry) = self.registry.lock().get_mut(&self.id) {
+            entry.name = self.name.clone();
+        }
+    }
+}
+
+impl Drop for NewName {
+    fn drop(&mut self) {
+        let mut all = self.registry.lock();
+        let Some(entry) = all.get_mut(&self.id) else {
+            return;
+        };
+        if let Some(at) = entry.reserved.iter().position(|name| *name == self.name) {
+            entry.reserved.swap_remove(at);
+        }
+    }
 }
 
 /// An id and a name that nobody else can have.
@@ -67,14 +105,9 @@ impl Registry {
         let host_part = subnet
             .map(|subnet| free_address(&all, subnet))
             .transpose()?;
-        let taken =
-            |all: &HashMap<_, Entry>, name: &SandboxName| all.values().any(|e| e.name == *name);
+        let taken = |all: &HashMap<_, Entry>, name: &SandboxName| all.values().any(|e| e.has(name));
         if let Some(name) = name.filter(|name| taken(&all, name)) {
-            return Err(Fault::new(
-                FaultCode::Conflict,
-                format!("there is a sandbox {name} already"),
-            )
-            .with_remedy(format!("choose another name, or `banger vm rm {name}`")));
+            return Err(is_taken(name));
         }
         // Sockets are named by the short form.
         let id_taken = |all: &HashMap<SandboxId, _>, id: &SandboxId| {
@@ -98,6 +131,7 @@ impl Registry {
                 Entry {
                     name: name.clone(),
                     host_part,
+                    reserved: vec![],
                     sandbox: None,
                 },
             );
@@ -133,9 +167,33 @@ impl Registry {
             Entry {
                 name: record.name,
                 host_part: record.network.map(|place| place.host_part),
+                reserved: vec![],
                 sandbox: Some(sandbox),
             },
         );
+    }
+
+    /// Reserves another name for a sandbox that there is; its own is a success.
+    ///
+    /// # Errors
+    /// `Conflict` when another sandbox has the name or is about to, `NotFound` when this one is gone.
+    pub fn rename(self: &Arc<Self>, id: SandboxId, name: SandboxName) -> Result<NewName, Fault> {
+        let mut all = self.lock();
+        if all
+            .iter()
+            .any(|(other, entry)| *other != id && entry.has(&name))
+        {
+            return Err(is_taken(&name));
+        }
+        let entry = all
+            .get_mut(&id)
+            .ok_or_else(|| Fault::new(FaultCode::NotFound, "the sandbox was deleted"))?;
+        entry.reserved.push(name.clone());
+        Ok(NewName {
+            id,
+            name,
+            registry: Arc::clone(self),
+        })
     }
 
     /// Gives back an id and its name.
@@ -196,6 +254,12 @@ impl Registry {
     }
 }
 
+fn is_taken(name: &SandboxName) -> Fault {
+    let message = format!("there is a sandbox {name} already");
+    Fault::new(FaultCode::Conflict, message)
+        .with_remedy(format!("choose another name, or `banger vm rm {name}`"))
+}
+
 fn free_address(all: &HashMap<SandboxId, Entry>, subnet: &Subnet) -> Result<HostPart, Fault> {
     let used = all.values().filter_map(|entry| entry.host_part).collect();
     lowest_free(subnet, &used).ok_or_else(|| {
@@ -235,6 +299,29 @@ mod tests {
                 .reserve(None, Some(&web), None, &mut random)
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_name_that_a_sandbox_is_to_have_is_nobody_elses_and_is_given_back() {
+        let registry = Arc::new(Registry::default());
+        let mut random = counting();
+        let [web, db, shop]: [SandboxName; 3] =
+            ["web", "db", "shop"].map(|name| name.parse().expect("a name"));
+        let reserve = |name, random: &mut _| registry.reserve(None, Some(name), None, random);
+        let (first, ..) = reserve(&web, &mut random).expect("free");
+        let (second, ..) = reserve(&db, &mut random).expect("free");
+        let taken = registry.rename(second, web.clone()).expect_err("taken");
+        assert_eq!(taken.code, FaultCode::Conflict);
+        let new = registry.rename(first, shop.clone()).expect("free");
+        assert!(registry.rename(second, shop.clone()).is_err(), "reserved");
+        assert!(reserve(&shop, &mut random).is_err(), "reserved");
+        // Given back with the request that wanted it.
+        drop(new);
+        registry.rename(second, shop.clone()).expect("free").take();
+        assert!(reserve(&shop, &mut random).is_err(), "it is the second's");
+        reserve(&db, &mut random).expect("what it was called before is free");
+        let own = registry.rename(second, shop);
+        own.expect("its own name is no conflict").take();
     }
 
     #[test]

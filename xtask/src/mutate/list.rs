@@ -9,6 +9,7 @@ mod records;
 mod refusals;
 mod repair;
 mod usage;
+mod verbs;
 
 use super::{Mutation, Test};
 
@@ -68,6 +69,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         records::LIST,
         repair::LIST,
         usage::LIST,
+        verbs::LIST,
     ]
     .into_iter()
     .flatten()

@@ -91,6 +91,10 @@ pub enum Opened {
         pid: u32,
         /// Bytes of standard input that have arrived: the client continues there.
         stdin: u64,
+        /// The sandbox's id: a client that lost the daemon finds the session by it whatever the sandbox
+        /// is called by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sandbox: Option<String>,
     },
     /// It could not be started or found.
     Failed {

@@ -77,6 +77,15 @@ pub struct SetRequest {
     pub nat: Option<bool>,
 }
 
+/// `POST …/rename`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RenameRequest {
+    /// The new name: a DNS label that no other sandbox has; refused where absent.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub name: Option<SandboxName>,
+}
+
 /// `POST …/kill`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -18,6 +18,7 @@ mod publish;
 mod reconcile;
 mod records;
 mod refusal;
+mod rename;
 mod repair;
 mod restarts;
 mod set;

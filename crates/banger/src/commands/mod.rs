@@ -17,6 +17,7 @@ pub mod options;
 pub mod ports;
 pub mod prune;
 pub mod publish;
+pub mod rename;
 pub mod repair;
 pub mod restart;
 pub mod run;
@@ -197,7 +198,7 @@ impl App {
         }
     }
 
-    /// Prints a sandbox that was just made.
+    /// Prints a sandbox that was just made or renamed.
     ///
     /// # Errors
     /// When it cannot be written.

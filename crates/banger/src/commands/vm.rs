@@ -2,7 +2,7 @@
 
 use super::{
     App, copy, create, delete, events, exec, health, kill, list, logs, ports, prune, publish,
-    restart, run, set, show, start, stats, stop,
+    rename, restart, run, set, show, start, stats, stop,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -21,6 +21,7 @@ pub enum VmCommand {
     Restart(restart::Restart),
     Kill(kill::Kill),
     Set(set::Set),
+    Rename(rename::Rename),
     #[command(visible_alias = "rm")]
     Delete(delete::Delete),
     #[command(visible_alias = "ls")]
@@ -53,6 +54,7 @@ impl VmCommand {
             Self::Restart(verb) => verb.run(app).await,
             Self::Kill(verb) => verb.run(app).await,
             Self::Set(verb) => verb.run(app).await,
+            Self::Rename(verb) => verb.run(app).await,
             Self::Delete(verb) => verb.run(app).await,
             Self::List(verb) => verb.run(app).await,
             Self::Show(verb) => verb.run(app).await,

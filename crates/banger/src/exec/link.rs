@@ -47,13 +47,14 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects, and starts the command or attaches to it again.
+    /// Connects, and starts the command or attaches to it again. Once that has worked, `reference` is
+    /// the sandbox's id: its name may change.
     ///
     /// # Errors
     /// [`NoLink`].
     pub async fn attach(
         client: &Client,
-        reference: &str,
+        reference: &mut String,
         session: &mut Session,
     ) -> Result<Self, NoLink> {
         let socket = client
@@ -68,7 +69,10 @@ impl Link {
         let open = serde_json::to_string(&session.open()).unwrap_or_default();
         link.put(Message::text(open));
         match link.opened().await? {
-            Opened::Attached { stdin, .. } => {
+            Opened::Attached { stdin, sandbox, .. } => {
+                if let Some(id) = sandbox {
+                    *reference = id;
+                }
                 let first = session
                     .opened(stdin)
                     .map_err(|broken| NoLink::Refused(broken.into()))?;

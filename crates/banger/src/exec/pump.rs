@@ -25,7 +25,7 @@ const CLOSED_PIPE_LIMIT: Duration = Duration::from_secs(5);
 /// Everything that a session holds on to.
 pub(super) struct Pump<'a> {
     client: &'a Client,
-    reference: &'a str,
+    reference: String,
     show: Show,
     session: Session,
     input: Option<mpsc::Receiver<Vec<u8>>>,
@@ -49,7 +49,7 @@ impl<'a> Pump<'a> {
     /// Prepares a session. The terminal turns raw if the command gets one.
     pub(super) fn new(
         client: &'a Client,
-        reference: &'a str,
+        reference: &str,
         show: Show,
         start: Start,
         signals: &'a mut Signals,
@@ -58,7 +58,7 @@ impl<'a> Pump<'a> {
         let input = start.stdin.then(input::read);
         Self {
             client,
-            reference,
+            reference: reference.to_owned(),
             show,
             session: Session::new(start),
             input,
@@ -103,7 +103,7 @@ impl<'a> Pump<'a> {
         let mut pause = Duration::from_millis(20);
         loop {
             let tried = tokio::select! {
-                tried = Link::attach(self.client, self.reference, &mut self.session) => tried,
+                tried = Link::attach(self.client, &mut self.reference, &mut self.session) => tried,
                 number = self.signals.stop() => return Ok(Err(self.left(number))),
             };
             let no_link = match tried {

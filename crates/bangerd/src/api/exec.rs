@@ -171,6 +171,7 @@ impl Session {
         let opened = Opened::Attached {
             pid: attached.pid,
             stdin: attached.stdin,
+            sandbox: Some(self.sandbox.id.to_string()),
         };
         Ok(self.tell(&opened).await.then_some(stream))
     }

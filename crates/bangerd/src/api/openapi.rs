@@ -39,6 +39,7 @@ use utoipa::OpenApi;
         repair::strays,
         sandboxes::ports,
         sandboxes::set,
+        sandboxes::rename,
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,

@@ -12,11 +12,11 @@ use crate::supervise::Made;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use banger_model::publish::{Protocol, Published};
-use banger_proto::fault::Fault;
+use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::message::{self, Call, InitState};
 use banger_proto::owner::sandbox::{
-    CreateRequest, Health, KillRequest, Port, PublishRequest, Sandbox, SetRequest, StartRequest,
-    UnpublishRequest,
+    CreateRequest, Health, KillRequest, Port, PublishRequest, RenameRequest, Sandbox, SetRequest,
+    StartRequest, UnpublishRequest,
 };
 use std::time::Duration;
 
@@ -168,6 +168,23 @@ pub(super) async fn set(
     Json(request): Json<SetRequest>,
 ) -> Result<Response, Refused> {
     operate(&api, op, &name, |_| Asked::Set { change: request }).await
+}
+
+/// Gives a sandbox another name. The guest's host name follows at once or with the next start, which a
+/// note says.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/rename", request_body = RenameRequest, params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault), (status = 409, body = Fault)))]
+pub(super) async fn rename(
+    State(api): State<Api>,
+    Op(op): Op,
+    Path(name): Path<String>,
+    Json(request): Json<RenameRequest>,
+) -> Result<Response, Refused> {
+    let to = request.name.ok_or_else(|| {
+        Fault::new(FaultCode::BadRequest, "the new name is missing")
+            .with_remedy(r#"send {"name": "NAME"}"#)
+    })?;
+    operate(&api, op, &name, |_| Asked::Rename { to }).await
 }
 
 /// Ends a sandbox and removes everything of it.

@@ -34,8 +34,8 @@ pub use place::{Attachment, Wish};
 use crate::config::BridgeConfig;
 use crate::operation::{OpId, new_id};
 use crate::store::Store;
-use banger_model::SandboxId;
 use banger_model::subnet::Subnet;
+use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
 use host::Host;
 use ready::Ready;
@@ -195,6 +195,19 @@ impl HostNetwork {
         match self.current() {
             Some(ready) => ready.change(id, wish, op).await,
             None => Ok(()),
+        }
+    }
+
+    /// A guest that is attached has another name, which is served from now on; nothing for one that is
+    /// not. The rules know no names.
+    pub fn rename(&self, id: SandboxId, name: &SandboxName, op: OpId) {
+        let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(adopted) = adopted.get_mut(&id) {
+            adopted.wish.name = name.clone();
+        }
+        drop(adopted);
+        if let Some(ready) = self.current() {
+            ready.rename(id, name, op);
         }
     }
 

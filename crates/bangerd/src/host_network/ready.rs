@@ -7,15 +7,15 @@ use super::examine::Wanted;
 use super::helper_process::Helper;
 use super::host::{Host, survey};
 use super::place::{Attachment, Wish, network_config};
-use super::rules::{Frame, Rules};
+use super::rules::{Frame, Place, Rules};
 use super::tap_pool::TapPool;
 use super::{ask, cannot, names, resolvers};
 use crate::config::BridgeConfig;
 use crate::operation::{OpId, new_id};
 use crate::store::Store;
-use banger_model::SandboxId;
 use banger_model::host_names::{Mac, TapSlot};
 use banger_model::subnet::{HostPart, Subnet};
+use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Mtu, Verb};
 use rustix::net::netdevice::name_to_index;
@@ -272,6 +272,15 @@ impl Ready {
         self.tell_names();
         let taken = self.rules.until_taken(change).await;
         taken.map_err(|error| cannot("bring the rules of the network to the host", error))
+    }
+
+    pub(super) fn rename(&self, id: SandboxId, name: &SandboxName, op: OpId) {
+        let Some(place) = self.rules.place(id) else {
+            return;
+        };
+        let name = name.clone();
+        self.rules.set(id, Place { name, ..place }, op);
+        self.tell_names();
     }
 
     pub(super) fn detach(&self, id: SandboxId, op: OpId) {

@@ -8,6 +8,7 @@
 //! | restart       | gives up its place       | stopped                        | does what is left of it              |
 //! | kill          | gives up its place       | refused                        | kills it; other signals are not sent |
 //! | set           | gives up its place       | refused                        | changes it                           |
+//! | rename        | gives up its place       | refused                        | renames it                           |
 //! | delete        | gives up its place       | refused                        | deletes it                           |
 //! | repair        | gives up its place       | refused                        | repairs it                           |
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
@@ -15,7 +16,7 @@
 //! | kernel-import | leaves it to others      | nothing is left, or to others  | imports it                           |
 
 use crate::vmm::ProcessIdentity;
-use banger_model::Wait;
+use banger_model::{SandboxName, Wait};
 use banger_proto::owner::artifact::KernelImport;
 use banger_proto::owner::sandbox::{CreateRequest, SetRequest};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,11 @@ pub enum Asked {
     Set {
         /// What of it.
         change: SetRequest,
+    },
+    /// Give it another name.
+    Rename {
+        /// Which.
+        to: SandboxName,
     },
     /// Remove everything of it.
     Delete,
@@ -112,6 +118,7 @@ impl Asked {
             Self::Restart { .. } => "restart",
             Self::Kill { .. } => "kill",
             Self::Set { .. } => "set",
+            Self::Rename { .. } => "rename",
             Self::Delete => "delete",
             Self::Repair => "repair",
             Self::ImageImport => "image-import",
@@ -147,7 +154,7 @@ impl Asked {
             | Self::KernelImport { .. } => None,
             Self::Stop => Some("a guest that shuts down cannot be called back"),
             Self::Kill { .. } => Some("a signal that was sent cannot be called back"),
-            Self::Set { .. } => Some("the change is being made"),
+            Self::Set { .. } | Self::Rename { .. } => Some("the change is being made"),
             Self::Delete => Some("what is removed is gone"),
             Self::Repair => Some("what is found is being cleaned"),
         }
@@ -172,6 +179,7 @@ impl Asked {
             | Self::Restart { .. }
             | Self::Kill { .. }
             | Self::Set { .. }
+            | Self::Rename { .. }
             | Self::Delete
             | Self::Repair
             | Self::ImageMake
@@ -198,6 +206,9 @@ mod tests {
             },
             Asked::Set {
                 change: SetRequest::default(),
+            },
+            Asked::Rename {
+                to: "web".parse().expect("a name"),
             },
             Asked::Delete,
             Asked::Repair,

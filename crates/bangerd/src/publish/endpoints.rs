@@ -49,6 +49,13 @@ impl Endpoints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A sandbox has another name.
+    pub(super) fn rename(&self, from: &SandboxName, to: &SandboxName) {
+        let mut places = self.lock();
+        let own = places.iter_mut().filter(|(_, _, name)| name == from);
+        own.for_each(|(_, _, name)| name.clone_from(to));
+    }
+
     /// Binds a socket for a sandbox; port 0 is any free one.
     pub(super) fn bind(
         self: &Arc<Self>,

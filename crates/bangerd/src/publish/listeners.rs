@@ -65,7 +65,7 @@ impl Refused {
 
 /// The sockets of one sandbox's published ports. Dropping it closes them.
 pub struct Listeners {
-    sandbox: SandboxName,
+    sandbox: Mutex<SandboxName>,
     endpoints: Arc<Endpoints>,
     link: LinkSource,
     places: Arc<Semaphore>,
@@ -75,7 +75,7 @@ pub struct Listeners {
 impl std::fmt::Debug for Listeners {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Listeners")
-            .field("sandbox", &self.sandbox)
+            .field("sandbox", &self.name())
             .field("slots", &self.slots)
             .finish_non_exhaustive()
     }
@@ -86,12 +86,24 @@ impl Listeners {
     #[must_use]
     pub fn new(sandbox: SandboxName, endpoints: Arc<Endpoints>, link: LinkSource) -> Self {
         Self {
-            sandbox,
+            sandbox: Mutex::new(sandbox),
             endpoints,
             link,
             places: Arc::new(Semaphore::new(tcp::MOST_CONNECTIONS)),
             slots: Mutex::default(),
         }
+    }
+
+    fn name(&self) -> SandboxName {
+        let name = self.sandbox.lock();
+        name.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The sandbox has another name; connections go on.
+    pub fn rename(&self, to: &SandboxName) {
+        let mut name = self.sandbox.lock().unwrap_or_else(PoisonError::into_inner);
+        self.endpoints.rename(&name, to);
+        name.clone_from(to);
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
@@ -137,7 +149,7 @@ impl Listeners {
             .map(|one| {
                 let socket = self.bind_one(one).unwrap_or_else(|refused| {
                     let fault = refused.fault();
-                    tracing::warn!(sandbox = %self.sandbox, "{fault}");
+                    tracing::warn!(sandbox = %self.name(), "{fault}");
                     Binding::Failed(fault)
                 });
                 (one.asked, socket)
@@ -154,7 +166,7 @@ impl Listeners {
             if asked.port.is_some()
                 && let Ok(bound) = self.bind_one(&Published::new(*asked))
             {
-                tracing::info!(sandbox = %self.sandbox, "{asked} is published again");
+                tracing::info!(sandbox = %self.name(), "{asked} is published again");
                 *socket = self.served(asked, bound);
             }
         }
@@ -167,7 +179,7 @@ impl Listeners {
         } = wanted.asked;
         let try_port = |port: u16| {
             let at = SocketAddr::new(address, port);
-            let bound = self.endpoints.bind(protocol, at, &self.sandbox);
+            let bound = self.endpoints.bind(protocol, at, &self.name());
             bound.map_err(|taken| Refused {
                 protocol,
                 at,
@@ -197,7 +209,7 @@ impl Listeners {
             return socket;
         };
         let to = GuestPort {
-            sandbox: self.sandbox.clone(),
+            sandbox: self.name(),
             link: Arc::clone(&self.link),
             protocol: asked.protocol,
             port: asked.guest,

@@ -3,6 +3,7 @@
 use crate::operation::OpId;
 use crate::progress::Progress;
 use crate::record::Record;
+use crate::registry::NewName;
 use banger_model::admission::Request;
 use banger_model::publish::{PortSelector, Publication};
 use banger_model::spec::Wait;
@@ -53,6 +54,8 @@ pub enum Command {
     Set(SetRequest, Progress, Reply),
     /// Bring record and host together again.
     Repair(Progress, Reply),
+    /// Give it another name.
+    Rename(NewName, Progress, Reply),
     /// Publish ports besides those that are; at once if the guest runs.
     Publish(Vec<Publication>, Reply),
     /// Publish ports no longer.
@@ -69,7 +72,9 @@ impl Command {
             Self::Restart(..) => Some(Request::Restart),
             Self::Kill(..) => Some(Request::Kill),
             Self::Delete(..) => Some(Request::Delete),
-            Self::Set(..) | Self::Publish(..) | Self::Unpublish(..) => Some(Request::Set),
+            Self::Set(..) | Self::Rename(..) | Self::Publish(..) | Self::Unpublish(..) => {
+                Some(Request::Set)
+            }
             Self::Repair(..) => Some(Request::Repair),
             Self::Prepare(..) => None,
         }
@@ -86,7 +91,8 @@ impl Command {
             | Self::Prepare(progress, _)
             | Self::Repair(progress, _)
             | Self::Kill(_, progress, _)
-            | Self::Set(_, progress, _) => Some(progress.op()),
+            | Self::Set(_, progress, _)
+            | Self::Rename(_, progress, _) => Some(progress.op()),
             Self::Publish(..) | Self::Unpublish(..) => None,
         }
     }
@@ -109,6 +115,7 @@ impl Command {
             | Self::Stop(_, reply)
             | Self::Restart(_, _, reply)
             | Self::Set(_, _, reply)
+            | Self::Rename(_, _, reply)
             | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
             | Self::Prepare(_, reply)
@@ -126,6 +133,7 @@ impl Command {
             | Self::Stop(_, reply)
             | Self::Restart(_, _, reply)
             | Self::Set(_, _, reply)
+            | Self::Rename(_, _, reply)
             | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
             | Self::Prepare(_, reply)

@@ -6,7 +6,7 @@ use super::act::Work;
 use super::command::{Command, Message, Reply};
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
-use super::{Sandbox, View, ports, reconcile, refused, stall};
+use super::{Sandbox, View, ports, reconcile, refused, rename, stall};
 use crate::guest::{Link, LinkError, Met};
 use crate::layout::SandboxPaths;
 use crate::operation::OpId;
@@ -274,6 +274,11 @@ impl Driver {
             Command::Repair(progress, reply) => {
                 self.begin(Some(reply), progress, |work| {
                     reconcile::reconcile(work, false).boxed()
+                });
+            }
+            Command::Rename(new, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
+                    rename::rename(work, new).boxed()
                 });
             }
             Command::Publish(new, reply) => {

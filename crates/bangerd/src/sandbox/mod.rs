@@ -19,6 +19,7 @@ mod objects;
 mod phases;
 mod ports;
 mod reconcile;
+mod rename;
 mod shutdown;
 mod stall;
 mod starting;

@@ -58,9 +58,16 @@ impl Supervisor {
             Asked::Kill { signal } => parse_signal(signal)?,
             _ => Signal::KILL,
         };
+        let new_name = match &asked {
+            Asked::Rename { to } => Some(self.services.registry.rename(sandbox.id, to.clone())?),
+            _ => None,
+        };
         let repairs = asked == Asked::Repair;
         let (progress, notes) = noting(&going.progress);
-        let command = |reply| command(&asked, signal, progress, reply);
+        let command = |reply| match new_name {
+            Some(new) => Command::Rename(new, progress, reply),
+            None => command(&asked, signal, progress, reply),
+        };
         let answer = sandbox.send(command).await?;
         drop(turn);
         let record = Box::new(answer.await?);
@@ -120,8 +127,9 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         Asked::Set { change } => Command::Set(*change, progress, reply),
         Asked::Delete => Command::Delete(progress, reply),
         Asked::Repair => Command::Repair(progress, reply),
-        // These are no driver's.
-        Asked::Create { .. }
+        // These are no driver's, or take more than what was asked.
+        Asked::Rename { .. }
+        | Asked::Create { .. }
         | Asked::ImageImport
         | Asked::ImageMake
         | Asked::KernelImport { .. } => Command::Prepare(progress, reply),

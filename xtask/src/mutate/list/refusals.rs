@@ -29,8 +29,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "a name is given once",
         file: "crates/bangerd/src/registry.rs",
-        from: "all.values().any(|e| e.name == *name)",
-        to: "all.values().any(|e| e.name == *name && e.sandbox.is_none())",
+        from: "all.values().any(|e| e.has(name))",
+        to: "all.values().any(|e| e.has(name) && e.sandbox.is_none())",
         test: whole("refusal::a_name_is_given_once"),
     },
     Mutation {

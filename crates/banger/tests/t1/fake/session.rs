@@ -121,7 +121,12 @@ fn resume(
     guest.ends_sent = 0;
     guest.stdin = Inbox::resumed(guest.stdin.received());
     let stdin = guest.stdin.received();
-    (id.into(), Opened::Attached { pid: 1, stdin })
+    let opened = Opened::Attached {
+        pid: 1,
+        stdin,
+        sandbox: None,
+    };
+    (id.into(), opened)
 }
 
 /// `None` when the connection was dropped on purpose.

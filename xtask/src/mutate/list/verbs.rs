@@ -1,0 +1,43 @@
+//! Verbs that change what a machine is: its name, labels, sizes.
+
+use super::{unit, whole};
+use crate::mutate::Mutation;
+
+pub(super) const LIST: &[Mutation] = &[
+    Mutation {
+        holds: "a name that a renaming has reserved is nobody else's",
+        file: "crates/bangerd/src/registry.rs",
+        from: "self.name == *name || self.reserved.contains(name)",
+        to: "self.name == *name",
+        test: unit(
+            "bangerd",
+            "registry::tests::a_name_that_a_sandbox_is_to_have_is_nobody_elses_and_is_given_back",
+        ),
+    },
+    Mutation {
+        holds: "on the bridge a new name is served at once",
+        file: "crates/bangerd/src/host_network/ready.rs",
+        from: "self.rules.set(id, Place { name, ..place }, op);
+        self.tell_names();",
+        to: "self.rules.set(id, Place { name, ..place }, op);",
+        test: whole(
+            "rename::on_the_bridge_the_new_name_is_served_at_once_and_the_old_one_no_longer",
+        ),
+    },
+    Mutation {
+        holds: "a command that runs is taken up again in its own machine, whatever that is called",
+        file: "crates/banger/src/exec/link.rs",
+        from: "*reference = id;",
+        to: "drop(id);",
+        test: whole("rename::a_command_that_runs_goes_on_over_a_new_name_and_a_new_daemon"),
+    },
+    Mutation {
+        holds: "a guest that cannot be told its new name is said to follow later",
+        file: "crates/bangerd/src/sandbox/rename.rs",
+        from: "\"the guest's host name changes with the next start: {why}\"",
+        to: "\"the guest's host name is changed: {why}\"",
+        test: whole(
+            "rename::a_guest_that_cannot_be_told_is_renamed_and_follows_with_the_next_start",
+        ),
+    },
+];
