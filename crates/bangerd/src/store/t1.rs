@@ -8,6 +8,8 @@ use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+mod torn;
+
 fn record(first: u8, name: &str) -> Record {
     let mut id = [0; 16];
     id[0] = first;
