@@ -106,7 +106,10 @@ impl Supervisor {
         loop {
             every.tick().await;
             for sandbox in self.services.registry.all() {
-                self.trim_console(&sandbox);
+                // Only a guest that runs prints.
+                if sandbox.record().state.may_have_vmm() {
+                    self.trim_console(&sandbox);
+                }
                 sandbox.listeners.retry();
                 self.remove_abandoned(sandbox);
             }
