@@ -12,6 +12,7 @@ mod gates;
 mod mutate;
 mod phases;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod try_out;
@@ -58,6 +59,12 @@ const COMMANDS: &[Task] = &[
         summary: "measure banger beside the bare mechanism beneath it",
         help: bench::HELP,
         run: bench::run,
+    },
+    Task {
+        name: "soak",
+        summary: "random verbs on many machines while processes are killed",
+        help: soak::HELP,
+        run: soak::run,
     },
     Task {
         name: "tidy",

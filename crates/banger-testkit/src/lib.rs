@@ -23,6 +23,7 @@ mod records;
 pub mod run;
 mod scripted_agent;
 pub mod simulated_qemu;
+pub mod soak;
 pub mod wait;
 pub mod world;
 

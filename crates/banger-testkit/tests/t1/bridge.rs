@@ -50,19 +50,6 @@ fn addresses(world: &World, name: &str) -> Vec<String> {
     all.iter().filter_map(text).collect()
 }
 
-/// Pids of the helper: not of the host.
-pub(crate) fn helpers(world: &World) -> Vec<u32> {
-    let is_helper = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut words = line.split(|byte| *byte == 0);
-        words
-            .next()
-            .is_some_and(|name| name.ends_with(b"banger-root"))
-            && words.next() == Some(b"--owner")
-    };
-    world.processes().into_iter().filter(is_helper).collect()
-}
-
 pub(crate) fn nothing_is_left_on_the_host(world: &World) {
     eventually("the host to be clean", LIMIT, || {
         let found = survey(world);
@@ -110,7 +97,7 @@ fn a_guest_on_the_bridge_keeps_its_address_over_stop_and_start_and_leaves_nothin
     eventually(
         "the helper to leave with the daemon",
         LIMIT,
-        || match helpers(&world).as_slice() {
+        || match world.helpers().as_slice() {
             [] => Ok(()),
             left => Err(left.to_vec()),
         },
@@ -125,7 +112,7 @@ fn a_killed_daemon_s_guests_keep_their_places_and_what_nobody_owns_is_swept() {
     let before = addresses(&world, "a");
     world.kill_daemon();
     eventually("the helper to leave", LIMIT, || {
-        let left = helpers(&world);
+        let left = world.helpers();
         if left.is_empty() { Ok(()) } else { Err(left) }
     });
     let vmm_of_b = world.show("b")["run"]["pid"].as_u64();
@@ -164,12 +151,12 @@ fn a_daemon_killed_with_no_guest_leaves_what_the_next_one_removes() {
 fn a_killed_helper_is_started_again_by_the_next_request() {
     let world = World::simulated_bridged();
     start(&world, "a");
-    let before = helpers(&world);
+    let before = world.helpers();
     assert_eq!(before.len(), 1, "{before:?}");
     before.iter().copied().for_each(kill);
     start(&world, "b");
     assert_eq!(addresses(&world, "b")[0], "172.16.0.3");
-    let after = helpers(&world);
+    let after = world.helpers();
     assert_eq!(after.len(), 1, "{after:?}");
     assert_ne!(after, before);
     after.into_iter().for_each(kill);

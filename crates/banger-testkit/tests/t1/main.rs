@@ -22,5 +22,6 @@ mod rename;
 mod repair;
 mod restarts;
 mod set;
+mod soak;
 mod stats;
 mod together;

@@ -1,6 +1,6 @@
 //! Many machines, many clients, and processes that are killed all the time.
 
-use super::whole;
+use super::{unit, whole};
 use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
@@ -30,5 +30,24 @@ pub(super) const LIST: &[Mutation] = &[
         from: "            && pid_of(&stream) == self.daemon.get()\n",
         to: "",
         test: whole("restarts::sessions_lose_and_double_no_line_over_a_hundred_ends_of_the_daemon"),
+    },
+    Mutation {
+        holds: "a machine is recorded before anything of it is made",
+        file: "crates/bangerd/src/supervise/create.rs",
+        from: "        self.services.store.put(&record).await?;\n",
+        to: "",
+        test: whole(
+            "soak::two_hundred_lifecycles_lose_invent_and_leave_nothing_whatever_is_killed",
+        ),
+    },
+    Mutation {
+        holds: "a power cut loses no record",
+        file: "crates/bangerd/src/store/mod.rs",
+        from: "PRAGMA journal_mode = WAL;",
+        to: "PRAGMA journal_mode = MEMORY;",
+        test: unit(
+            "bangerd",
+            "store::t1::torn::a_torn_log_gives_what_was_known_after_some_change_and_never_half_of_one",
+        ),
     },
 ];

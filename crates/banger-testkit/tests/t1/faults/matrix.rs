@@ -168,7 +168,7 @@ fn strike_at_once(world: &World, fault: Fault, cells: &[Cell]) {
             });
             match fault {
                 Fault::DaemonKilled => world.kill_daemon(),
-                Fault::HelperKilled => crate::bridge::helpers(world).into_iter().for_each(kill),
+                Fault::HelperKilled => world.helpers().into_iter().for_each(kill),
                 _ => each(cells, |cell| {
                     vmms_of(world, &cell.name).into_iter().for_each(kill);
                 }),
