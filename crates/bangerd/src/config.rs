@@ -159,6 +159,14 @@ impl Config {
         Self::parse(&text).map_err(|error| bad(path, &error))
     }
 
+    /// What is in force without a file.
+    ///
+    /// # Errors
+    /// Never, as a test says.
+    pub fn builtin() -> Result<Self, Fault> {
+        Self::parse("").map_err(|error| Fault::new(FaultCode::Failed, error))
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let named = |given: Option<ArtifactName>, builtin: &str| match given {

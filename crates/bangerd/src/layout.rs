@@ -107,6 +107,11 @@ impl Layout {
     pub fn event_log(&self) -> PathBuf {
         self.state.join("events.jsonl")
     }
+    /// What was on the host when its owner had it recorded, for `banger doctor --prove`.
+    #[must_use]
+    pub fn baseline(&self) -> PathBuf {
+        self.state.join("baseline.json")
+    }
     /// The daemon's own log.
     #[must_use]
     pub fn daemon_log(&self) -> PathBuf {

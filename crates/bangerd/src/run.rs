@@ -1,7 +1,7 @@
 //! The program: which of its few faces is wanted.
 
 use crate::layout::Layout;
-use crate::{api, config, serve, standalone, vmm};
+use crate::{api, config, doctor, serve, standalone, vmm};
 use banger_proto::fault::Fault;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::ffi::OsString;
@@ -14,6 +14,7 @@ const HELP: &str = "\
 bangerd: the daemon behind `banger`
 
 Usage: bangerd serve      serve the owner API (the command line starts this itself)
+       bangerd doctor     check without a daemon, as JSON; `prove`, `prove --all`, `baseline` likewise
        bangerd openapi    print the API's description
        bangerd --version  print the version
 
@@ -44,6 +45,19 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        [verb, rest @ ..] if doctor::apart::VERBS.contains(verb) => {
+            let all = rest.contains(&doctor::apart::ALL);
+            match look_apart(verb, all) {
+                Ok(found) => {
+                    println!("{found}");
+                    ExitCode::SUCCESS
+                }
+                Err(fault) => {
+                    complain(&fault);
+                    ExitCode::FAILURE
+                }
+            }
+        }
         ["openapi"] => {
             print!("{}", api::openapi::text());
             ExitCode::SUCCESS
@@ -69,6 +83,16 @@ fn complain(fault: &Fault) {
     if let Some(remedy) = &fault.remedy {
         eprintln!("remedy: {remedy}");
     }
+}
+
+/// What the command line asks for where no daemon answers.
+fn look_apart(verb: &str, all: bool) -> Result<String, Fault> {
+    let uid = rustix::process::getuid().as_raw();
+    let layout = standalone::layout(|name| std::env::var_os(name), uid)?;
+    let executable = std::env::current_exe();
+    let failed =
+        |error: std::io::Error| Fault::from_error(banger_proto::fault::FaultCode::Failed, &error);
+    doctor::apart::run(layout, executable.map_err(failed)?, verb, all)
 }
 
 fn serve_standalone() -> Result<(), Fault> {
@@ -99,6 +123,8 @@ fn serve_standalone() -> Result<(), Fault> {
     });
     let _gone_already = std::fs::remove_file(layout.socket());
     runtime.shutdown_timeout(Duration::from_secs(2));
+    // Its helper ends with it.
+    let _not_there = std::fs::remove_file(layout.root_socket());
     drop(claim);
     outcome
 }

@@ -229,6 +229,11 @@ async fn prepare(layout: Layout, config: Config, executable: PathBuf) -> Result<
         operations,
         clock: Clock::start(),
     };
+    supervisor
+        .services
+        .host_network
+        .found_installation()
+        .await?;
     supervisor.adopt_all().await?;
     let version = Version {
         version: env!("CARGO_PKG_VERSION").into(),

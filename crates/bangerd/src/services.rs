@@ -97,10 +97,25 @@ impl Services {
         feed: Feed,
         executable: PathBuf,
     ) -> Self {
+        let of_helper = layout.clone();
+        Self::apart(layout, &of_helper, config, store, feed, executable)
+    }
+
+    /// The same for who looks without being the daemon: its helper is another, with its socket and log
+    /// in a layout of its own.
+    #[must_use]
+    pub fn apart(
+        layout: Layout,
+        of_helper: &Layout,
+        config: Config,
+        store: Store,
+        feed: Feed,
+        executable: PathBuf,
+    ) -> Self {
         Self {
             host_network: HostNetwork::new(Dependencies {
                 helper: Helper::standalone(
-                    &layout,
+                    of_helper,
                     config.bridge.root_helper.as_deref(),
                     &executable,
                 ),

@@ -3,6 +3,7 @@
 
 mod commands;
 mod crashes;
+mod doctor;
 mod load;
 mod network;
 mod records;
@@ -64,6 +65,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         commands::LIST,
         refusals::LIST,
         crashes::LIST,
+        doctor::LIST,
         load::LIST,
         network::LIST,
         records::LIST,

@@ -11,6 +11,7 @@
 pub mod artifact;
 pub mod byte_text;
 pub mod daemon;
+pub mod doctor;
 pub mod event;
 pub mod exec;
 pub mod file;

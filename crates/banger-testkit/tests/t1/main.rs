@@ -10,6 +10,7 @@
 mod audit;
 mod bridge;
 mod daemon;
+mod doctor;
 mod events;
 mod faults;
 mod hostile;

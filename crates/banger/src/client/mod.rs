@@ -4,6 +4,7 @@
 //! Standalone, the daemon is started when nobody listens, and replaced when it is of another build
 //! and idle. With `BANGER_SOCKET` the daemon there is taken as it is.
 
+pub mod apart;
 pub mod connect;
 pub mod daemon_start;
 pub mod happenings;

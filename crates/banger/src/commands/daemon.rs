@@ -1,11 +1,11 @@
-//! `banger daemon`, `banger doctor` and `banger version`.
+//! `banger daemon` and `banger version`.
 
 use super::App;
 use crate::client::{Client, path, version};
 use crate::exit::{Exit, Failure};
 use crate::show::{daemon, words};
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::owner::daemon::{Check, Status, StopRequest, Verdict, Version};
+use banger_proto::owner::daemon::{Status, StopRequest, Version};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -73,38 +73,6 @@ impl DaemonCommand {
                 Ok(Exit::Success)
             }
         }
-    }
-}
-
-/// Check what this machine can do, and say what helps
-///
-/// Exit status 1 when a check fails.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  banger doctor\n  banger doctor --json | jq '.[] | select(.verdict == \"fail\")'"
-)]
-pub struct Doctor {}
-
-impl Doctor {
-    /// Does it.
-    ///
-    /// # Errors
-    /// The daemon's fault.
-    pub async fn run(self, app: &App) -> Result<Exit, Failure> {
-        let client = app.client().await?;
-        let checks: Vec<Check> = client.get(path::plain("doctor")).await?;
-        if app.show.json {
-            app.show.json(&checks)?;
-        } else {
-            let shown: Vec<Check> = checks
-                .iter()
-                .filter(|check| !app.show.quiet || check.verdict != Verdict::Pass)
-                .cloned()
-                .collect();
-            app.show.table(&daemon::checks(&shown))?;
-        }
-        let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);
-        Ok(if failed { Exit::Failed } else { Exit::Success })
     }
 }
 

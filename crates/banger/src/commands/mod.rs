@@ -5,6 +5,7 @@ pub mod copy;
 pub mod create;
 pub mod daemon;
 pub mod delete;
+pub mod doctor;
 pub mod events;
 pub mod exec;
 pub mod health;
@@ -100,7 +101,7 @@ pub enum Command {
     #[command(subcommand)]
     Daemon(daemon::DaemonCommand),
     Repair(repair::Repair),
-    Doctor(daemon::Doctor),
+    Doctor(doctor::Doctor),
     Version(daemon::ShowVersion),
     Completion(completion::Completion),
     /// What the exit statuses mean

@@ -1,8 +1,8 @@
-//! The daemon, and what `doctor` found.
+//! The daemon.
 
 use super::table::{Table, Tone};
 use super::words::{age, show_bytes};
-use banger_proto::owner::daemon::{Check, Status, Verdict};
+use banger_proto::owner::daemon::Status;
 
 /// The daemon's status.
 #[must_use]
@@ -28,52 +28,4 @@ pub fn status(status: &Status, now: u64) -> Table {
         table.row([(what.to_owned(), Tone::Strong), (text, Tone::Plain)]);
     }
     table
-}
-
-/// The checks, each remedy under its check.
-#[must_use]
-pub fn checks(checks: &[Check]) -> Table {
-    let mut table = Table::new(&[]);
-    for check in checks {
-        let (word, tone) = match check.verdict {
-            Verdict::Pass => ("PASS", Tone::Good),
-            Verdict::Warn => ("WARN", Tone::Warning),
-            Verdict::Fail => ("FAIL", Tone::Bad),
-        };
-        let name = check.name.as_str();
-        table.row([
-            (word, tone),
-            (name, Tone::Strong),
-            (&check.found, Tone::Plain),
-        ]);
-        if let Some(remedy) = &check.remedy {
-            let remedy = format!("remedy: {remedy}");
-            table.row([("", Tone::Plain), ("", Tone::Plain), (&remedy, Tone::Plain)]);
-        }
-    }
-    table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_check_has_its_verdict_and_its_remedy() {
-        let check = |name: &str, verdict, remedy: Option<&str>| Check {
-            name: name.into(),
-            verdict,
-            found: "found so".into(),
-            remedy: remedy.map(Into::into),
-        };
-        let all = [
-            check("qemu", Verdict::Pass, None),
-            check("kvm", Verdict::Warn, Some("load the module")),
-        ];
-        insta::assert_snapshot!(checks(&all).render(false), @"
-        PASS  qemu  found so
-        WARN  kvm   found so
-                    remedy: load the module
-        ");
-    }
 }

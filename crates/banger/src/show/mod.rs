@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod daemon;
+pub mod doctor;
 pub mod event;
 pub mod progress;
 pub mod sandbox;

@@ -1,13 +1,13 @@
-//! The daemon itself: version, status, stop, doctor, defaults.
+//! The daemon itself: version, status, stop, defaults.
 
 use super::Api;
 use super::reply::{Answer, Json, Refused};
-use crate::{doctor, host};
+use crate::host;
 use axum::extract::State;
 use banger_model::defaults::vm_defaults;
 use banger_model::spec::Source;
 use banger_proto::fault::Fault;
-use banger_proto::owner::daemon::{Check, Defaults, Status, StopRequest, Version};
+use banger_proto::owner::daemon::{Defaults, Status, StopRequest, Version};
 use banger_proto::owner::sandbox::Sourced;
 
 /// Which version and build answers.
@@ -54,12 +54,6 @@ pub(super) async fn stop(
     }
     api.leaving.cancel();
     Ok(axum::Json(()))
-}
-
-/// Checks of everything that banger needs.
-#[utoipa::path(get, path = "/v1/doctor", responses((status = 200, body = Vec<Check>)))]
-pub(super) async fn doctor(State(api): State<Api>) -> axum::Json<Vec<Check>> {
-    axum::Json(doctor::examine(&api.supervisor.services).await)
 }
 
 /// What a request that leaves it open gets.

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod daemon;
+mod doctor;
 mod events;
 mod exec;
 mod files;
@@ -74,7 +75,10 @@ pub fn router(api: Api) -> Router {
         .route("/openapi.json", get(openapi::document))
         .route("/daemon", get(daemon::status))
         .route("/daemon/stop", post(daemon::stop))
-        .route("/doctor", get(daemon::doctor))
+        .route("/doctor", get(doctor::doctor))
+        .route("/doctor/fix", post(doctor::fix))
+        .route("/prove", get(doctor::prove))
+        .route("/prove/baseline", post(doctor::baseline))
         .route("/defaults", get(daemon::defaults))
         .route("/events", get(events::events))
         .route("/operations", get(operations::list))

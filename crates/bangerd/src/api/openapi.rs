@@ -1,7 +1,9 @@
 //! The OpenAPI document: generated from the handlers, committed at `docs/openapi.json`, compared by a
 //! test, served at `/v1/openapi.json`.
 
-use super::{artifacts, daemon, events, exec, files, logs, operations, repair, sandboxes, stats};
+use super::{
+    artifacts, daemon, doctor, events, exec, files, logs, operations, repair, sandboxes, stats,
+};
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
 use banger_proto::owner::file::PutRequest;
@@ -21,7 +23,10 @@ use utoipa::OpenApi;
         daemon::version,
         daemon::status,
         daemon::stop,
-        daemon::doctor,
+        doctor::doctor,
+        doctor::fix,
+        doctor::prove,
+        doctor::baseline,
         daemon::defaults,
         events::events,
         operations::list,

@@ -10,7 +10,7 @@ use banger_proto::root::{Mtu, Survey, Whose};
 use std::net::Ipv4Addr;
 
 /// The setting under which the installation's id is remembered.
-const INSTALLATION: &str = "installation";
+pub(super) const INSTALLATION: &str = "installation";
 /// The setting under which the bridge's subnet is remembered.
 pub(super) const SUBNET: &str = "subnet";
 /// The MTU of Ethernet (RFC 894), where the host has no way out.

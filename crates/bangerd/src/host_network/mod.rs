@@ -18,6 +18,7 @@ pub mod examine;
 mod fixtures;
 mod helper_process;
 pub mod host;
+mod look;
 mod names;
 mod place;
 mod ready;
@@ -29,6 +30,7 @@ pub mod wait;
 
 pub use adopt::Adopted;
 pub use helper_process::Helper;
+pub use look::{Helped, Standing};
 pub use place::{Attachment, Wish};
 
 use crate::config::BridgeConfig;

@@ -192,6 +192,11 @@ impl Ready {
         }
     }
 
+    /// Where names are served, if they are.
+    pub(super) fn names_at(&self) -> Option<SocketAddr> {
+        self.names.address()
+    }
+
     /// Whether the bridge's interface exists; asked of the kernel without the helper.
     pub(super) fn bridge_is_there(&self) -> bool {
         // Not by /sys: what that shows is the network of whoever mounted it.

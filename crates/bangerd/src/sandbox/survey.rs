@@ -75,9 +75,16 @@ fn whoever_answers(paths: &SandboxPaths) -> io::Result<Option<ProcessIdentity>> 
 /// Whether the VMM of a record lives, as far as that can be told.
 #[must_use]
 pub fn vmm_lives(layout: &Layout, record: &Record) -> bool {
+    vmm_of(layout, record).is_some()
+}
+
+/// The process of a record's VMM, if that lives, as far as that can be told.
+#[must_use]
+pub fn vmm_of(layout: &Layout, record: &Record) -> Option<u32> {
     let paths = SandboxPaths::of(layout, record.id);
     let recorded = record.run.as_ref().map(|run| &run.process);
-    survey(&paths, recorded).is_ok_and(|found| found.vmm.is_some())
+    let found = survey(&paths, recorded).ok()?;
+    found.vmm.map(|process| process.pid)
 }
 
 #[cfg(test)]

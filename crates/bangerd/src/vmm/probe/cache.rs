@@ -87,6 +87,23 @@ pub(super) fn read(path: &Path, key: &Key, now: SystemTime) -> Option<Probe> {
     })
 }
 
+/// Whether the file holds what is of no use any more: a failure that is too old, a time that lies in the
+/// future, or nothing that can be read.
+pub(super) fn is_stale(path: &Path, now: SystemTime) -> bool {
+    let Ok(text) = fs::read(path) else {
+        return false;
+    };
+    let Ok(entries) = serde_json::from_slice::<Vec<Entry>>(&text) else {
+        return true;
+    };
+    entries.iter().any(|entry| {
+        let probed = UNIX_EPOCH.checked_add(Duration::from_secs(entry.probed_at_unix_s));
+        let age = probed.and_then(|probed| now.duration_since(probed).ok());
+        let failed = entry.accelerator == Accelerator::Tcg;
+        age.is_none_or(|age| failed && age > FAILURE_HOLDS)
+    })
+}
+
 /// Remembers a result in place of an older one for the same key; by rename, so that a reader or a
 /// crash sees the old file or the new one.
 pub(super) fn write(path: &Path, key: &Key, probe: &Probe) -> io::Result<()> {

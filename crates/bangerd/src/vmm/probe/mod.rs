@@ -119,6 +119,12 @@ impl Prober {
     }
 }
 
+/// Whether results of probe boots are remembered that hold no more; see `FAILURE_HOLDS`.
+#[must_use]
+pub fn is_stale(cache: &Path) -> bool {
+    cache::is_stale(cache, SystemTime::now())
+}
+
 async fn boot_and_remember(boot: boot::Boot, cache: PathBuf, key: Key) -> Result<Probe, VmmError> {
     let outcome = boot.run().await?;
     let probe = after_boot(&outcome, SystemTime::now());
