@@ -143,6 +143,21 @@ fn a_vmm_that_was_started_and_never_recorded_is_ended() {
 }
 
 #[test]
+fn a_deletion_that_was_recorded_is_finished_by_the_next_daemon() {
+    let world = World::simulated();
+    start(&world, "runs");
+    start(&world, "stopped");
+    let _ = world.run(["vm", "stop", "stopped"]).good();
+    world.kill_daemon();
+    for name in ["runs", "stopped"] {
+        world.change_record(name, |record| {
+            record.state = banger_model::SandboxState::Deleting;
+        });
+    }
+    world.assert_nothing_left();
+}
+
+#[test]
 fn a_clock_that_jumped_changes_nothing_but_what_is_shown() {
     let world = World::simulated();
     start(&world, "runs");

@@ -125,7 +125,7 @@ pub(super) const LIST: &[Mutation] = &[
         file: "crates/bangerd/src/sandbox/reconcile.rs",
         from: "(None, SandboxState::Deleting) => Goal::Absent,",
         to: "(None, SandboxState::Deleting) => Goal::AtRest,",
-        test: whole("faults::a_daemon_killed_at_any_place_loses_and_leaves_nothing"),
+        test: whole("reconcile::a_deletion_that_was_recorded_is_finished_by_the_next_daemon"),
     },
     Mutation {
         holds: "each step is a place where a fault can strike",
