@@ -99,7 +99,7 @@ fn serve_standalone() -> Result<(), Fault> {
     let uid = rustix::process::getuid().as_raw();
     let layout = standalone::layout(|name| std::env::var_os(name), uid)?;
     let config = config::Config::load(&layout.config_file())?;
-    let Some(claim) = serve::claim(&layout)? else {
+    let Some(claim) = serve::claim_in_turn(&layout)? else {
         // Another daemon serves this layout: whoever started this one will find that one.
         return Ok(());
     };

@@ -1,5 +1,9 @@
 //! Serving: one daemon per layout, its socket, and how it leaves.
 
+mod turn;
+
+pub use turn::claim_in_turn;
+
 use crate::api::{self, Api};
 use crate::audit::{Asker, Audit, Entry, Peer, Strangers};
 use crate::config::Config;

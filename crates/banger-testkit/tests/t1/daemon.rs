@@ -83,6 +83,48 @@ fn an_idle_daemon_leaves_and_the_next_command_starts_another() {
 }
 
 #[test]
+fn a_command_right_behind_the_end_of_a_daemon_gets_another() {
+    let world = World::bare();
+    let mut daemons = Vec::new();
+    for _ in 0..15 {
+        let _ = world.run(["vm", "list"]).good();
+        daemons.push(world.daemon());
+        let _ = world.run(["daemon", "stop"]).good();
+    }
+    let stopped = daemons.len();
+    daemons.dedup();
+    assert_eq!(daemons.len(), stopped, "{daemons:?}");
+}
+
+#[test]
+fn commands_while_a_daemon_takes_its_time_to_leave_get_the_next_one() {
+    let world = World::bare();
+    let _ = world.run(["vm", "list"]).good();
+    let first = world.daemon().expect("a daemon");
+    // Somebody who has begun to ask and does not go on: the daemon gives them two seconds.
+    let mut slow = UnixStream::connect(world.socket()).expect("a daemon");
+    write!(slow, "GET /v1/version HTTP/1.1\r\n").expect("sent");
+    let _ = world.run(["daemon", "stop"]).good();
+    assert!(
+        world.processes().contains(&first),
+        "it was to take its time"
+    );
+    let children: Vec<_> = (0..4)
+        .map(|_| run::start(&mut world.banger(["vm", "list", "--json"])))
+        .collect();
+    for child in children {
+        let ran = run::finish(child, Vec::new(), LIMIT).good();
+        assert_eq!(ran.text().trim(), "[]");
+    }
+    eventually("one daemon, another one", LIMIT, || {
+        match world.processes().as_slice() {
+            [other] if *other != first => Ok(()),
+            several => Err(several.to_vec()),
+        }
+    });
+}
+
+#[test]
 fn a_daemon_with_a_guest_does_not_leave() {
     let world = World::simulated();
     world.configure("accelerator = \"tcg\"\nidle_exit_seconds = 1\n");

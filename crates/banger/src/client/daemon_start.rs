@@ -66,16 +66,14 @@ impl From<NotStarted> for Fault {
 }
 
 /// Starts the daemon and connects to it. Of several that start one at the same time, one wins; the
-/// others' daemons leave with status 0, and all connect to the winner.
+/// others' daemons leave with status 0, and all connect to the winner. If that one leaves before, another
+/// is started.
 ///
 /// # Errors
 /// [`NotStarted`].
 pub async fn start(surroundings: &Surroundings) -> Result<UnixStream, NotStarted> {
     let program = surroundings.daemon_program().ok_or(NotStarted::NoProgram)?;
-    let (mut child, mut words) = spawn(&program).map_err(|source| NotStarted::Spawn {
-        program: program.clone(),
-        source,
-    })?;
+    let (mut child, mut words) = spawned(&program)?;
     let place = surroundings.place();
     let deadline = Instant::now() + START_LIMIT;
     let mut pause = Duration::from_millis(2);
@@ -84,9 +82,14 @@ pub async fn start(surroundings: &Surroundings) -> Result<UnixStream, NotStarted
             Err(Unconnected::Nobody(_)) => {}
             settled => return Ok(settled?),
         }
-        if let Some(status) = child.try_wait().ok().flatten().filter(|s| !s.success()) {
-            let words = last_words(&mut words, status);
-            return Err(NotStarted::Ended { words });
+        match child.try_wait().ok().flatten() {
+            None => {}
+            Some(status) if !status.success() => {
+                let words = last_words(&mut words, status);
+                return Err(NotStarted::Ended { words });
+            }
+            // It found one that served, and which nobody reaches now.
+            Some(_) => (child, words) = spawned(&program)?,
         }
         if Instant::now() >= deadline {
             return Err(NotStarted::Silent);
@@ -94,6 +97,13 @@ pub async fn start(surroundings: &Surroundings) -> Result<UnixStream, NotStarted
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(Duration::from_millis(50));
     }
+}
+
+fn spawned(program: &Path) -> Result<(Child, File), NotStarted> {
+    spawn(program).map_err(|source| NotStarted::Spawn {
+        program: program.into(),
+        source,
+    })
 }
 
 /// The daemon makes itself a session of its own (setsid(2)); what it says until then goes to a
