@@ -3,6 +3,7 @@
 
 use crate::client::{Client, path};
 use crate::place::Surroundings;
+use banger_model::publish::Protocol;
 use banger_proto::owner::artifact::{Image, Kernel};
 use banger_proto::owner::sandbox::Sandbox;
 use clap_complete::CompletionCandidate;
@@ -19,6 +20,27 @@ pub fn sandboxes() -> Vec<CompletionCandidate> {
         let state = sandbox.state.to_string();
         CompletionCandidate::new(sandbox.name).help(Some(state.into()))
     })
+}
+
+/// Published ports of the sandboxes that are named in the words typed, as `vm unpublish` takes them.
+#[must_use]
+pub fn published() -> Vec<CompletionCandidate> {
+    let words: Vec<_> = std::env::args().collect();
+    let named = all("sandboxes").into_iter();
+    let named = named.filter(|sandbox: &Sandbox| words.contains(&sandbox.name));
+    let ports = named.flat_map(|sandbox| sandbox.publish).map(|port| {
+        let at = if port.address == "127.0.0.1" {
+            port.port.to_string()
+        } else {
+            port.endpoint()
+        };
+        let selector = match port.protocol {
+            Protocol::Tcp => at,
+            Protocol::Udp => format!("{at}/udp"),
+        };
+        CompletionCandidate::new(selector).help(Some(port.to_string().into()))
+    });
+    ports.collect()
 }
 
 /// Names of images.
@@ -41,6 +63,10 @@ fn candidates<T: DeserializeOwned>(
     collection: &str,
     show: impl Fn(T) -> CompletionCandidate,
 ) -> Vec<CompletionCandidate> {
+    all(collection).into_iter().map(show).collect()
+}
+
+fn all<T: DeserializeOwned>(collection: &str) -> Vec<T> {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -48,8 +74,7 @@ fn candidates<T: DeserializeOwned>(
         return Vec::new();
     };
     let asked = async { tokio::time::timeout(LIMIT, list(collection)).await.ok()? };
-    let all: Vec<T> = runtime.block_on(asked).unwrap_or_default();
-    all.into_iter().map(show).collect()
+    runtime.block_on(asked).unwrap_or_default()
 }
 
 async fn list<T: DeserializeOwned>(collection: &str) -> Option<Vec<T>> {

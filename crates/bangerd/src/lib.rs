@@ -36,5 +36,6 @@ pub mod store;
 pub mod strays;
 pub mod supervise;
 pub mod vmm;
+pub mod wait;
 
 pub use run::run;

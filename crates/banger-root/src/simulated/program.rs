@@ -27,6 +27,8 @@ pub const SOCKET: &str = "kernel.sock";
 pub const ADD_LINK: &str = "add-link ";
 /// What a test sends to have only so many more changes succeed; the number follows, or nothing.
 pub const CHANGES_LEFT: &str = "changes-left ";
+/// What a test sends to have a helper of another version from now on; the version follows.
+pub const BE_OF_VERSION: &str = "be-of-version ";
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,13 +117,14 @@ fn relay_one(client: &Connection, kernel: &Path) -> Result<(), String> {
 fn serve_host(socket: &Path, place: &Place) -> Result<(), String> {
     let listener = Listener::bind(socket, place.owner).map_err(said)?;
     let kernel = SimulatedKernel::new(place.clone());
+    let mut place = place.clone();
     each(&listener, |connection| {
         let Ok(packet) = connection.receive(PACKET_MAX, Instant::now() + PATIENCE) else {
             return;
         };
-        let answer = match told(&kernel, &packet) {
+        let answer = match told(&kernel, &mut place, &packet) {
             Some(()) => Ok(Vec::from(*b"done")),
-            None => answer(connection, &packet, &kernel, place).encode(),
+            None => answer(connection, &packet, &kernel, &place).encode(),
         };
         // Whoever asked may be gone.
         if let Ok(answer) = answer {
@@ -131,8 +134,12 @@ fn serve_host(socket: &Path, place: &Place) -> Result<(), String> {
 }
 
 /// Does what a test tells; none for a request.
-fn told(kernel: &SimulatedKernel, packet: &[u8]) -> Option<()> {
+fn told(kernel: &SimulatedKernel, place: &mut Place, packet: &[u8]) -> Option<()> {
     let text = std::str::from_utf8(packet).ok()?;
+    if let Some(version) = text.strip_prefix(BE_OF_VERSION) {
+        version.clone_into(&mut place.version);
+        return Some(());
+    }
     if let Some(name) = text.strip_prefix(ADD_LINK) {
         kernel.state().add_link(name);
         return Some(());

@@ -3,7 +3,7 @@
 
 use banger_linux::seqpacket::Connection;
 use banger_proto::root::{Answer, Outcome, PACKET_MAX, Reply, Request, Survey, Verb};
-use banger_root::simulated::program::{ADD_LINK, CHANGES_LEFT, SOCKET};
+use banger_root::simulated::program::{ADD_LINK, BE_OF_VERSION, CHANGES_LEFT, SOCKET};
 use banger_testkit::checks::{run, start};
 use banger_testkit::world::{LIMIT, kill};
 use banger_testkit::{World, eventually};
@@ -229,6 +229,69 @@ fn a_tap_of_another_s_is_left_alone_and_its_slot_is_passed_over() {
     let _ = world.run(["vm", "rm", "b", "c", "d"]).good();
     world.stop_daemon();
     assert_eq!(foreign(&world), 2);
+}
+
+#[test]
+fn a_tap_of_another_s_that_appears_meanwhile_is_passed_over_and_told() {
+    let world = World::simulated_bridged();
+    start(&world, "a");
+    eventually("the pool", LIMIT, || {
+        let ready = taps(&world);
+        if ready.len() == 5 { Ok(()) } else { Err(ready) }
+    });
+    let first = taps(&world).last().copied().expect("some") + 1;
+    add_link(&world, &format!("tap-fc-{first}"));
+    let names = ["b", "c", "d", "e", "f", "g"];
+    for name in names {
+        start(&world, name);
+    }
+    eventually("the pool to be filled again", LIMIT, || {
+        let ready = taps(&world);
+        if ready.len() == 11 {
+            Ok(())
+        } else {
+            Err(ready)
+        }
+    });
+    assert!(!taps(&world).contains(&first));
+    let told = world.run(["doctor"]).text().to_owned();
+    let line = format!("that belong to others: tap-fc-{first}");
+    assert!(told.contains(&line), "{told}");
+    let _ = world.run(["vm", "rm", "a"]).good();
+    let _ = world.run([&["vm", "rm"][..], &names].concat()).good();
+    world.stop_daemon();
+    eventually("ours to be gone", LIMIT, || {
+        let left = taps(&world);
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    let foreign = survey(&world).taps;
+    assert_eq!(foreign.len(), 1, "{foreign:?}");
+}
+
+#[test]
+fn what_the_helper_refuses_is_told_with_its_reason_and_nothing_is_made() {
+    let world = World::simulated_bridged();
+    start(&world, "a");
+    let before = taps(&world);
+    tell(&world, format!("{BE_OF_VERSION}9.9.9").as_bytes());
+    let ran = world.run(run(&["-d", "--name", "b"]));
+    assert_eq!(ran.code, Some(125), "{}", ran.stderr);
+    for said in [
+        "the root helper refuses: the helper is version 9.9.9",
+        "restart the older of the two",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+    assert_eq!(world.names(), ["a"]);
+    tell(
+        &world,
+        format!("{BE_OF_VERSION}{}", env!("CARGO_PKG_VERSION")).as_bytes(),
+    );
+    assert!(taps(&world).is_subset(&before), "{before:?}");
+    start(&world, "b");
+    let _ = world.run(["vm", "rm", "a", "b"]).good();
+    world.stop_daemon();
+    nothing_is_left_on_the_host(&world);
 }
 
 #[test]

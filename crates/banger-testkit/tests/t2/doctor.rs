@@ -142,6 +142,43 @@ fn a_host_with_guests_passes_and_the_probe_leaves_nothing() {
 }
 
 #[test]
+fn a_rule_that_was_edited_and_a_tap_of_another_are_told_and_guests_go_on() {
+    on_a_host(|world| {
+        start(world, "v", &[]);
+        let table = tool("nft -a list chain inet banger to_host");
+        let line = table
+            .lines()
+            .find(|line| line.contains("nothing else of the host"));
+        let handle = line
+            .and_then(|line| line.rsplit(' ').next())
+            .expect("a handle");
+        load(&format!(
+            "replace rule inet banger to_host handle {handle} accept comment \"guests reach nothing else of the host\"\n"
+        ));
+        let [verdict, what, remedy] = wrong(world, "rules");
+        assert_eq!(verdict, "fail");
+        assert!(
+            what.contains("table inet banger") && remedy.contains("daemon stop"),
+            "{what}"
+        );
+        // The next change finds it as well, and loads what should be there.
+        tool("ip tuntap add tap-fc-7 mode tap");
+        for name in ["w", "x", "y", "z"] {
+            start(world, name, &[]);
+        }
+        all_pass(world, "rules");
+        assert!(tool("nft list chain inet banger to_host").contains("reject"));
+        let [verdict, what, _] = wrong(world, "bridge");
+        assert_eq!(verdict, "warn");
+        assert!(what.contains("tap-fc-7"), "{what}");
+        let _ = world.run(["vm", "rm", "v", "w", "x", "y", "z"]).good();
+        let links = tool("ip -br link show type tun");
+        assert!(links.contains("tap-fc-7"), "{links}");
+        tool("ip link delete tap-fc-7");
+    });
+}
+
+#[test]
 fn each_firewall_is_named_with_the_remedy_of_its_tool() {
     on_a_host(|world| {
         start(world, "v", &["--nat"]);

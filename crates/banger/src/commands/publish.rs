@@ -3,11 +3,13 @@
 use super::App;
 use super::options::Reference;
 use crate::client::path;
+use crate::complete;
 use crate::exit::{Exit, Failure};
 use banger_model::publish::{PortSelector, Publication};
 use banger_proto::fault::Fault;
 use banger_proto::owner::sandbox::{PublishRequest, Published, Sandbox, UnpublishRequest};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:
@@ -46,7 +48,7 @@ pub struct Unpublish {
     #[command(flatten)]
     sandbox: Reference,
     /// Port of this host
-    #[arg(required = true, value_name = "[ADDR:]PORT[/PROTOCOL]")]
+    #[arg(required = true, value_name = "[ADDR:]PORT[/PROTOCOL]", add = ArgValueCandidates::new(complete::published))]
     ports: Vec<PortSelector>,
 }
 

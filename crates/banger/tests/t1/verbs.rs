@@ -2,6 +2,7 @@
 
 use crate::fake::{Fake, sandbox};
 use banger_proto::fault::{Fault, FaultCode};
+use serde_json::json;
 use std::io::Write;
 use std::process::Stdio;
 
@@ -239,6 +240,45 @@ fn names_are_completed_from_a_daemon_that_runs() {
             "{shell}"
         );
     }
+}
+
+#[test]
+fn unpublish_completes_the_published_ports_of_the_machine_that_is_named() {
+    let fake = Fake::start();
+    let port = |asked: &str, protocol: &str, address: &str, port: u16| {
+        json!({"asked": asked, "protocol": protocol, "address": address, "port": port,
+            "guest_port": 80, "open": true})
+    };
+    let publish = [
+        json!([
+            port("8080:80", "tcp", "127.0.0.1", 8080),
+            port("5353:80/udp", "udp", "127.0.0.1", 5353),
+            port("[::1]:8081:80", "tcp", "::1", 8081)
+        ]),
+        json!([port("9090:80", "tcp", "127.0.0.1", 9090)]),
+    ];
+    for (sandbox, publish) in fake.state().sandboxes.iter_mut().zip(publish) {
+        sandbox["publish"] = publish;
+    }
+    let complete = |words: &[&str]| {
+        let words = [&["--", "banger", "vm", "unpublish"], words].concat();
+        let mut command = fake.command(&words);
+        let output = command
+            .env("BANGER_COMPLETE", "fish")
+            .output()
+            .expect("runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let values = text.lines().filter_map(|line| line.split('\t').next());
+        values.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = complete(&["dev", ""]);
+    for port in ["8080", "5353/udp", "[::1]:8081"] {
+        assert!(all.iter().any(|found| found == port), "{all:?}");
+        assert!(port.parse::<banger_model::publish::PortSelector>().is_ok());
+    }
+    assert!(!all.iter().any(|found| found.contains("9090")), "{all:?}");
+    assert_eq!(complete(&["dev", "80"]), ["8080"]);
+    assert_eq!(complete(&["old", "9"]), ["9090"]);
 }
 
 #[test]

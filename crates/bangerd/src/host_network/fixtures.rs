@@ -66,9 +66,21 @@ impl NotingHost {
             let fault = Fault::new(FaultCode::Failed, "it was told to fail");
             return Err(HostError::Failed(fault));
         }
+        let survey = self.survey.lock().unwrap();
+        let foreign = survey.taps.iter().find(|tap| {
+            let asked = match verb {
+                Verb::MakeTaps { slots } | Verb::DeleteTaps { slots } => slots.contains(tap.slot),
+                _ => false,
+            };
+            asked && !tap.whose.is_ours()
+        });
+        if let Some(tap) = foreign {
+            let fault = Fault::new(FaultCode::Conflict, format!("{} is not ours", tap.slot));
+            return Err(HostError::Failed(fault));
+        }
         Ok(match verb {
             Verb::Ping {} => Answer::Pong {},
-            Verb::Survey {} => Answer::Survey(Box::new(self.survey.lock().unwrap().clone())),
+            Verb::Survey {} => Answer::Survey(Box::new(survey.clone())),
             _ => Answer::Changes(vec![]),
         })
     }

@@ -3,6 +3,7 @@
 use super::host::{Host, HostError};
 use super::root_client::RootClient;
 use crate::layout::Layout;
+use crate::wait::{Every, Look, Until, wait};
 use banger_model::host_names::{BridgeName, Installation};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Answer, OpId, Verb};
@@ -23,6 +24,11 @@ const TUN: &str = "/dev/net/tun";
 const PROGRAM: &str = "banger-root";
 /// How long it may take to answer for the first time.
 const LIMIT: Duration = Duration::from_secs(10);
+/// How often it is asked meanwhile.
+const EVERY: Every = Every {
+    interval: Duration::from_millis(5),
+    limit: LIMIT,
+};
 
 /// What the helper needs of the host, and what to do where it is missing.
 fn missing(exists: impl Fn(&Path) -> bool) -> Option<(&'static str, &'static str)> {
@@ -233,23 +239,16 @@ impl OwnHelper {
 
     async fn until_it_answers(&self, running: &mut Running, op: OpId) -> Result<(), String> {
         let client = RootClient::new(&self.socket);
-        let answers = async {
-            loop {
-                match client.ask(op, Verb::Ping {}).await {
-                    Ok(Answer::Pong {}) => return Ok(()),
-                    Err(HostError::Unreachable(_)) => {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                    Ok(other) => return Err(format!("it answered {other:?}")),
-                    Err(error) => return Err(error.to_string()),
-                }
+        let answers = wait("asking it", EVERY, Until::after(LIMIT), || async {
+            match client.ask(op, Verb::Ping {}).await {
+                Ok(Answer::Pong {}) => Look::There(()),
+                Err(error @ HostError::Unreachable(_)) => Look::NotYet(error.to_string()),
+                Ok(other) => Look::Never(format!("it answered {other:?}")),
+                Err(error) => Look::Never(error.to_string()),
             }
-        };
+        });
         tokio::select! {
-            answered = tokio::time::timeout(LIMIT, answers) => match answered {
-                Ok(answered) => answered,
-                Err(_) => Err(format!("it has not answered within {} s", LIMIT.as_secs())),
-            },
+            answered = answers => answered.map_err(|error| error.to_string()),
             ended = running.child.wait() => Err(match ended {
                 Ok(status) => format!("it ended: {status}"),
                 Err(error) => format!("it ended: {error}"),

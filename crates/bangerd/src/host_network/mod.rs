@@ -26,7 +26,6 @@ mod resolvers;
 pub mod root_client;
 mod rules;
 mod tap_pool;
-pub mod wait;
 
 pub use adopt::Adopted;
 pub use helper_process::Helper;

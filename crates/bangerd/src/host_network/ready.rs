@@ -9,7 +9,7 @@ use super::host::{Host, survey};
 use super::place::{Attachment, Wish, network_config};
 use super::rules::{Frame, Place, Rules};
 use super::tap_pool::TapPool;
-use super::{ask, cannot, names, resolvers};
+use super::{ask, cannot, names, resolvers, tap_pool};
 use crate::config::BridgeConfig;
 use crate::operation::{OpId, new_id};
 use crate::store::Store;
@@ -109,11 +109,13 @@ impl Ready {
             bridge: config.name.clone(),
             subnet,
         };
-        // What is another's is nobody's to give away.
-        let foreign = found.taps.iter().filter(|tap| !tap.whose.is_ours());
-        let taken = slots.into_iter().chain(foreign.map(|tap| tap.slot));
         let ready = Self {
-            pool: TapPool::new(Arc::clone(&host), config.tap_pool_size, &taken.collect()),
+            pool: TapPool::new(
+                Arc::clone(&host),
+                config.tap_pool_size,
+                &slots,
+                tap_pool::foreign(&found),
+            ),
             rules: Rules::new(Arc::clone(&host), frame.clone()),
             names: Arc::new(NameService::new(Resolved(Arc::clone(&host)))),
             resolvers: config

@@ -11,11 +11,13 @@ use super::act::{Work, kill_and_wait};
 use super::stall;
 use crate::disks::DiskError;
 use crate::fault_points::Side;
-use crate::guest::{self, Link};
+use crate::guest::Link;
+use crate::guest::stream::CallError;
 use crate::host;
 use crate::host_network::Attachment;
 use crate::record::{Run, Times};
 use crate::vmm::{Disk, DiskRole, Launched as VmmLaunched, Machine, Network, ProcessIdentity, Vmm};
+use crate::wait::{Every, Look, Until, WaitError, wait};
 use banger_model::spec::{Init, NetworkMode, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::message::{
@@ -23,12 +25,17 @@ use banger_proto::guest::message::{
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the agent may take for `configure`: it mounts disks and starts the image's init.
 const CONFIGURE_LIMIT: Duration = Duration::from_secs(60);
 /// How long the guest's init may take to settle: 13 s alone under emulation (measured).
 const SETTLE_LIMIT: Duration = Duration::from_secs(180);
+/// How often it is asked for that.
+const SETTLE_EVERY: Every = Every {
+    interval: Duration::from_millis(100),
+    limit: CONFIGURE_LIMIT,
+};
 
 /// What is known once a guest runs.
 pub(super) struct Started {
@@ -307,7 +314,7 @@ pub(super) async fn configure(work: &Work, link: &Link) -> Result<Configured, Fa
     });
     match link.call(&call, CONFIGURE_LIMIT).await? {
         Answer::Configured(configured) => Ok(configured),
-        _ => Err(guest::stream::CallError::Nonsense("another answer than to `configure`").into()),
+        _ => Err(CallError::Nonsense("another answer than to `configure`").into()),
     }
 }
 
@@ -323,6 +330,22 @@ fn user_network(outbound: bool) -> NetworkConfig {
     }
 }
 
+/// Why the guest's init has not settled: what the agent said, or nothing but that it still starts.
+fn not_settled(error: WaitError<Option<Fault>>) -> Fault {
+    match error {
+        WaitError::Failed {
+            reason: Some(fault),
+            ..
+        } => fault,
+        _ => {
+            let limit = SETTLE_LIMIT.as_secs();
+            let message = format!("it still starts after {limit} s");
+            Fault::new(FaultCode::TimedOut, message)
+                .with_remedy("look with `banger vm exec NAME -- systemctl list-jobs`")
+        }
+    }
+}
+
 /// Waits until the guest's init has settled.
 pub(super) async fn settle(work: &mut Work) -> Result<(), Fault> {
     let Some(started) = &work.started else {
@@ -330,31 +353,21 @@ pub(super) async fn settle(work: &mut Work) -> Result<(), Fault> {
     };
     let link = Arc::clone(&started.link);
     work.progress.stage("waiting for the guest's init");
-    let until = Instant::now() + SETTLE_LIMIT;
-    let mut every = tokio::time::interval(Duration::from_millis(100));
-    loop {
-        every.tick().await;
-        let answer = link.call(&Call::Health, CONFIGURE_LIMIT).await?;
-        let Answer::Health(health) = answer else {
-            return Err(
-                guest::stream::CallError::Nonsense("another answer than to `health`").into(),
-            );
-        };
-        match health.init {
-            InitState::None | InitState::Settled => break,
-            InitState::Starting if Instant::now() < until => {}
-            InitState::Starting => {
-                let limit = SETTLE_LIMIT.as_secs();
-                let fault = Fault::new(
-                    FaultCode::TimedOut,
-                    format!("it still starts after {limit} s"),
-                );
-                return Err(
-                    fault.with_remedy("look with `banger vm exec NAME -- systemctl list-jobs`")
-                );
+    let what = "waiting for the guest's init";
+    let settled = wait(what, SETTLE_EVERY, Until::after(SETTLE_LIMIT), || async {
+        match link.call(&Call::Health, CONFIGURE_LIMIT).await {
+            Ok(Answer::Health(health)) => match health.init {
+                InitState::None | InitState::Settled => Look::There(()),
+                InitState::Starting => Look::NotYet(None),
+            },
+            Ok(_) => {
+                let error = CallError::Nonsense("another answer than to `health`");
+                Look::Never(Some(error.into()))
             }
+            Err(error) => Look::Never(Some(Fault::from(error))),
         }
-    }
+    });
+    settled.await.map_err(not_settled)?;
     let settled = work.begun.elapsed();
     work.put(|record| {
         if let Some(run) = &mut record.run {

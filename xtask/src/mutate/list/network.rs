@@ -1,6 +1,6 @@
 //! The network of the host: the helper, the rules, names, TAPs, published ports.
 
-use super::{namespace, unit, whole};
+use super::{client, namespace, unit, whole};
 use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
@@ -264,6 +264,43 @@ pub(super) const LIST: &[Mutation] = &[
         ),
     },
     // Names, TAPs, published ports.
+    Mutation {
+        holds: "a TAP of another's that appears meanwhile is passed over",
+        file: "crates/bangerd/src/host_network/tap_pool/mod.rs",
+        from: "fault.code == FaultCode::Conflict",
+        to: "fault.code == FaultCode::Refused",
+        test: unit(
+            "bangerd",
+            "host_network::tap_pool::tests::a_slot_that_another_takes_meanwhile_is_passed_over_and_the_pool_goes_on",
+        ),
+    },
+    Mutation {
+        holds: "a shared network keeps its number, and so its rules, whoever joins",
+        file: "crates/banger-model/src/policy/membership.rs",
+        from: "let mut number = number_of(name);",
+        to: "let mut number = OF_NAMES;",
+        test: unit(
+            "banger-model",
+            "policy::membership::tests::a_shared_network_keeps_its_number_whoever_joins_or_leaves",
+        ),
+    },
+    Mutation {
+        holds: "a daemon that is started while another leaves waits for its turn",
+        file: "crates/bangerd/src/serve/turn.rs",
+        from: "        if UnixStream::connect(layout.socket()).is_ok() {",
+        to: "        if layout.lock_file().exists() {",
+        test: unit(
+            "bangerd",
+            "serve::t1::who_comes_while_another_leaves_waits_for_its_turn",
+        ),
+    },
+    Mutation {
+        holds: "unpublish completes the ports of the machine that is named",
+        file: "crates/banger/src/complete.rs",
+        from: "words.contains(&sandbox.name)",
+        to: "!words.is_empty() || words.contains(&sandbox.name)",
+        test: client("verbs::unpublish_completes_the_published_ports_of_the_machine_that_is_named"),
+    },
     Mutation {
         holds: "a guest sees the names of those with which it may talk, and no others",
         file: "crates/bangerd/src/host_network/dns/zone.rs",

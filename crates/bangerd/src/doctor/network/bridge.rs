@@ -110,7 +110,7 @@ fn foreign_taps(survey: &Survey) -> Option<Check> {
     let names = some(foreign.map(|tap| tap.slot.interface()).collect())?;
     let found = format!("TAPs with names of ours that belong to others: {names}");
     let remedy =
-        "remove them with `ip link del NAME` if nobody needs them; starts that want them fail";
+        "guests get others instead; remove them with `ip link del NAME` if nobody needs them";
     Some(Check {
         remedy: Some(remedy.to_owned()),
         ..check(NAME, Verdict::Warn, found)

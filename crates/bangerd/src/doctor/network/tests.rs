@@ -135,7 +135,7 @@ fn interfaces_of_others_with_names_of_ours_are_named_a_few_of_them() {
     });
     insta::assert_snapshot!(told, @r#"
     Warn bridge: TAPs with names of ours that belong to others: tap-fc-9
-         remedy: remove them with `ip link del NAME` if nobody needs them; starts that want them fail
+         remedy: guests get others instead; remove them with `ip link del NAME` if nobody needs them
     Warn bridge: interfaces that are named like TAPs of guests and are none: tap-fc-x0, tap-fc-x1, tap-fc-x2, tap-fc-x3, tap-fc-x4 and 2 more
          remedy: rename or remove them: the rules let nothing of theirs through the bridge
     "#);

@@ -3,10 +3,11 @@
 
 mod slots;
 
-use super::host::{Host, HostError, change};
+use super::host::{Host, HostError, change, survey};
 use crate::operation::{OpId, new_id};
 use banger_model::host_names::TapSlot;
-use banger_proto::root::{BATCH_MAX, Verb};
+use banger_proto::fault::FaultCode;
+use banger_proto::root::{BATCH_MAX, Survey, Verb};
 use slots::{Slots, Taken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,10 +46,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl TapPool {
     /// A pool that keeps `size` TAPs ready, from now on (none: every TAP is made when it is wanted),
-    /// without those that guests of a daemon before have.
-    pub(super) fn new(host: Arc<dyn Host>, size: usize, used: &BTreeSet<TapSlot>) -> Self {
+    /// without those that guests of a daemon before have, and those that are another program's.
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        size: usize,
+        used: &BTreeSet<TapSlot>,
+        foreign: BTreeSet<TapSlot>,
+    ) -> Self {
         let mut slots = Slots::default();
         used.iter().for_each(|slot| slots.adopt(*slot));
+        slots.foreign(foreign);
         let inner = Arc::new(Inner {
             host,
             size,
@@ -76,15 +83,31 @@ impl TapPool {
     /// # Errors
     /// When there is none and none can be made.
     pub(super) async fn take(&self, op: OpId) -> Result<TapSlot, NoTap> {
-        let taken = lock(&self.0.slots).take().ok_or(NoTap::Full)?;
-        self.0.work.notify_one();
-        match taken {
-            Taken::Warm(slot) => Ok(slot),
-            Taken::Cold(slot) => {
-                let given = GiveBack(self, op, Some(slot));
-                change(&*self.0.host, op, make(&[slot].into())).await?;
-                given.keep();
-                Ok(slot)
+        loop {
+            let taken = lock(&self.0.slots).take().ok_or(NoTap::Full)?;
+            self.0.work.notify_one();
+            let slot = match taken {
+                Taken::Warm(slot) => return Ok(slot),
+                Taken::Cold(slot) => slot,
+            };
+            let given = GiveBack(self, op, Some(slot));
+            match change(&*self.0.host, op, make(&[slot].into())).await {
+                Ok(()) => {
+                    given.keep();
+                    return Ok(slot);
+                }
+                // Each time there is one slot less to be tried.
+                Err(error)
+                    if self
+                        .0
+                        .foreign_of(op, &error, &[slot].into())
+                        .await
+                        .is_some() =>
+                {
+                    given.leave();
+                    tracing::warn!(%op, "{error}: another slot is taken");
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -125,6 +148,13 @@ struct GiveBack<'a>(&'a TapPool, OpId, Option<TapSlot>);
 impl GiveBack<'_> {
     fn keep(mut self) {
         self.2 = None;
+    }
+
+    /// There is nothing to delete: the slot is another program's.
+    fn leave(mut self) {
+        if let Some(slot) = self.2.take() {
+            lock(&self.0.0.slots).leave(slot);
+        }
     }
 }
 
@@ -178,7 +208,7 @@ impl Inner {
         };
         if !doomed.is_empty() {
             let op = of_batch(&doomed);
-            self.delete_batch(op, &doomed.into_keys().collect()).await;
+            self.delete_batch(op, doomed.into_keys().collect()).await;
             return true;
         }
         let lacking = lock(&self.slots).warm(self.size, BATCH_MAX);
@@ -187,25 +217,60 @@ impl Inner {
         }
         let op = new_id();
         let made = change(&*self.host, op, make(&lacking)).await;
-        lock(&self.slots).warmed(made.is_ok());
-        if let Err(error) = made {
-            tracing::warn!(%op, "cannot fill the pool of TAPs: {error}");
-            self.delete_batch(op, &lacking).await;
-            // Until somebody wants a TAP again.
-            return false;
-        }
-        true
+        let Err(error) = made else {
+            lock(&self.slots).warmed(true);
+            return true;
+        };
+        tracing::warn!(%op, "cannot fill the pool of TAPs: {error}");
+        let foreign = self.foreign_of(op, &error, &lacking).await;
+        lock(&self.slots).warmed(false);
+        let left = &lacking - foreign.as_ref().unwrap_or(&BTreeSet::new());
+        self.delete_batch(op, left).await;
+        // With others at once, or when somebody wants a TAP again.
+        foreign.is_some()
     }
 
-    async fn delete_batch(&self, op: OpId, batch: &BTreeSet<TapSlot>) {
-        let slots = batch.clone().try_into().unwrap_or_default();
-        if let Err(error) = change(&*self.host, op, Verb::DeleteTaps { slots }).await {
-            // They are ours and nobody's: the next sweep removes them.
-            tracing::warn!(%op, "cannot delete TAPs: {error}");
-            return;
+    /// Which of these slots are another program's, if that is why the host has not done what it was asked;
+    /// they are passed over from now on.
+    async fn foreign_of(
+        &self,
+        op: OpId,
+        error: &HostError,
+        slots: &BTreeSet<TapSlot>,
+    ) -> Option<BTreeSet<TapSlot>> {
+        let is_conflict =
+            matches!(error, HostError::Failed(fault) if fault.code == FaultCode::Conflict);
+        if !is_conflict {
+            return None;
         }
-        lock(&self.slots).deleted(batch);
+        let found = survey(&*self.host, op).await.ok()?;
+        let all = foreign(&found);
+        let among = &all & slots;
+        lock(&self.slots).foreign(all);
+        (!among.is_empty()).then_some(among)
     }
+
+    async fn delete_batch(&self, op: OpId, mut batch: BTreeSet<TapSlot>) {
+        while !batch.is_empty() {
+            let slots = batch.clone().try_into().unwrap_or_default();
+            let deleted = change(&*self.host, op, Verb::DeleteTaps { slots }).await;
+            let Err(error) = deleted else {
+                return lock(&self.slots).deleted(&batch);
+            };
+            tracing::warn!(%op, "cannot delete TAPs: {error}");
+            // The others are ours and nobody's: the next sweep removes them.
+            let Some(foreign) = self.foreign_of(op, &error, &batch).await else {
+                return;
+            };
+            batch.retain(|slot| !foreign.contains(slot));
+        }
+    }
+}
+
+/// The slots whose names another program's interfaces have.
+pub(super) fn foreign(found: &Survey) -> BTreeSet<TapSlot> {
+    let foreign = found.taps.iter().filter(|tap| !tap.whose.is_ours());
+    foreign.map(|tap| tap.slot).collect()
 }
 
 #[cfg(test)]

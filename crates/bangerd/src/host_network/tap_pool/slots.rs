@@ -14,6 +14,8 @@ pub(super) struct Slots {
     warming: BTreeSet<TapSlot>,
     /// To be deleted; not to be made again before that is done.
     doomed: BTreeSet<TapSlot>,
+    /// Another program has an interface of that name.
+    foreign: BTreeSet<TapSlot>,
 }
 
 /// What [`Slots::take`] gave.
@@ -27,7 +29,13 @@ pub(super) enum Taken {
 
 impl Slots {
     pub(super) fn is_free(&self, slot: TapSlot) -> bool {
-        let all = [&self.idle, &self.used, &self.warming, &self.doomed];
+        let all = [
+            &self.idle,
+            &self.used,
+            &self.warming,
+            &self.doomed,
+            &self.foreign,
+        ];
         all.iter().all(|set| !set.contains(&slot))
     }
 
@@ -49,6 +57,23 @@ impl Slots {
     /// A guest of a daemon before has this one.
     pub(super) fn adopt(&mut self, slot: TapSlot) {
         self.used.insert(slot);
+    }
+
+    /// These are another program's, and no others: what was to be made or deleted of them is not. A guest
+    /// that has one keeps its slot.
+    pub(super) fn foreign(&mut self, mut slots: BTreeSet<TapSlot>) {
+        slots.retain(|slot| !self.used.contains(slot));
+        for set in [&mut self.idle, &mut self.warming, &mut self.doomed] {
+            set.retain(|slot| !slots.contains(slot));
+        }
+        self.foreign = slots;
+    }
+
+    /// A slot that was taken and turned out to be another program's.
+    pub(super) fn leave(&mut self, slot: TapSlot) {
+        if self.used.remove(&slot) {
+            self.foreign.insert(slot);
+        }
     }
 
     /// Gives a slot back: its TAP goes to the pool while that has fewer than `size`, otherwise it is
@@ -183,6 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn slots_of_others_are_passed_over_until_they_are_free() {
+        let mut slots = Slots::default();
+        assert_eq!(slots.warm(3, 64), [slot(1), slot(2), slot(3)].into());
+        slots.foreign([slot(2)].into());
+        slots.warmed(false);
+        slots.deleted(&[slot(1), slot(3)].into());
+        assert_eq!(slots.warm(2, 64), [slot(1), slot(3)].into());
+        slots.warmed(true);
+        slots.foreign([].into());
+        assert_eq!(slots.warm(3, 64), [slot(2)].into());
+        slots.take();
+        slots.foreign([slot(1)].into());
+        assert_eq!(slots.live(), [slot(1), slot(2), slot(3)].into());
+    }
+
+    #[test]
     fn slots_of_a_daemon_before_are_never_given_again() {
         let mut slots = Slots::default();
         slots.adopt(slot(1));
@@ -199,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_slot_is_ever_two_guests(script in proptest::collection::vec((0_u8..5, 1_u16..12), 1..200)) {
+        fn no_slot_is_ever_two_guests(script in proptest::collection::vec((0_u8..6, 1_u16..12), 1..200)) {
             let mut slots = Slots::default();
             let mut guests = BTreeSet::new();
             for (what, number) in script {
@@ -215,6 +256,7 @@ mod tests {
                     }
                     2 => { slots.warm(3, 2); }
                     3 => slots.warmed(number % 2 == 0),
+                    4 => slots.foreign([slot(number), slot(number / 2 + 1)].into()),
                     _ => slots.deleted(&[slot(number)].into()),
                 }
                 prop_assert!(guests.iter().all(|slot| slots.live().contains(slot)));
