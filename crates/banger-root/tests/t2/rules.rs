@@ -87,24 +87,23 @@ fn a_host_can_save_and_load_its_rules_with_ours_among_them() {
     });
 }
 
+/// Guests that fill a bridge, all but so many.
+fn full_bridge(but: usize) -> Policy {
+    let subnet = Subnet::new([172, 16, 0, 0].into(), 16, &installation()).expect("a subnet");
+    let guests = TapSlot::all().skip(but).map(|slot| Guest {
+        slot,
+        host_part: HostPart::try_from(slot.get() + 1).expect("a host part"),
+        networks: [NetworkId(u32::from(slot.get() / 2))].into(),
+        ..guest(slot.get(), true)
+    });
+    let (bridge, guests) = (BridgeName::default(), guests.collect());
+    Policy::new(installation(), bridge, subnet, None, guests).expect("a policy")
+}
+
 #[test]
 fn a_thousand_guests_load_and_are_read_back() {
     crate::world::alone(|world| {
-        let subnet = Subnet::new([172, 16, 0, 0].into(), 16, &installation()).expect("a subnet");
-        let guests = TapSlot::all().map(|slot| Guest {
-            slot,
-            host_part: HostPart::try_from(slot.get() + 1).expect("a host part"),
-            networks: [NetworkId(u32::from(slot.get() / 2))].into(),
-            ..guest(slot.get(), true)
-        });
-        let policy = Policy::new(
-            installation(),
-            BridgeName::default(),
-            subnet,
-            None,
-            guests.collect(),
-        );
-        let policy = policy.expect("a policy");
+        let policy = full_bridge(0);
         let digest = policy.digest();
         world.done(Verb::SetPolicy { policy });
         let found = world.survey().policy.expect("it is loaded");
@@ -114,6 +113,33 @@ fn a_thousand_guests_load_and_are_read_back() {
             .as_array()
             .map(Vec::len);
         assert_eq!(cards, Some(1001), "and the probe's");
+    });
+}
+
+/// Each worker takes its turn; what one kept would add up.
+#[test]
+fn the_helper_keeps_no_memory_of_a_thousand_guests() {
+    crate::world::alone(|world| {
+        let policy = policy_of(vec![]);
+        world.done(Verb::SetPolicy { policy });
+        let before = world.status("RssAnon");
+        for but in [0, 1, 0, 1] {
+            let policy = full_bridge(but);
+            world.done(Verb::SetPolicy { policy });
+        }
+        // It gives back what it can behind the answer.
+        let begun = std::time::Instant::now();
+        loop {
+            let kept = world.status("RssAnon").saturating_sub(before);
+            if kept < 384 {
+                return;
+            }
+            assert!(
+                begun.elapsed() < crate::world::PATIENCE,
+                "it keeps {kept} KiB"
+            );
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
     });
 }
 

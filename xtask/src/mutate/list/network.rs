@@ -192,6 +192,13 @@ pub(super) const LIST: &[Mutation] = &[
             "act::tests::policy::rules_that_are_not_as_they_were_loaded_open_no_way_out",
         ),
     },
+    Mutation {
+        holds: "the helper keeps no memory of what it has done",
+        file: "crates/banger-root/src/serve/mod.rs",
+        from: "        serve_apart(desk, &connection);\n",
+        to: "        desk.serve(&connection);\n",
+        test: namespace("rules::the_helper_keeps_no_memory_of_a_thousand_guests"),
+    },
     // What doctor says of the network.
     Mutation {
         holds: "doctor tells rules that were changed",
