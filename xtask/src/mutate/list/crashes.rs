@@ -77,7 +77,7 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "TAPs of others are passed over",
-        file: "crates/bangerd/src/host_network/ready.rs",
+        file: "crates/bangerd/src/host_network/tap_pool/mod.rs",
         from: "foreign.map(|tap| tap.slot)",
         to: "foreign.map(|tap| tap.slot).take(0)",
         test: whole("bridge::a_tap_of_another_s_is_left_alone_and_its_slot_is_passed_over"),
