@@ -16,6 +16,7 @@ pub mod runtime_directory;
 pub mod several;
 pub mod show;
 pub mod stats;
+pub mod top;
 pub mod upload;
 
 use banger_proto::fault::{Fault, FaultCode};

@@ -27,6 +27,7 @@ pub mod show;
 pub mod start;
 pub mod stats;
 pub mod stop;
+pub mod top;
 pub mod topics;
 pub mod vm;
 
@@ -94,6 +95,7 @@ pub enum Command {
     /// Short for `vm delete`: delete machines
     Rm(delete::Delete),
     Ps(list::Ps),
+    Top(top::Top),
     #[command(subcommand)]
     Image(image::ImageCommand),
     #[command(subcommand)]
@@ -125,6 +127,7 @@ impl Command {
             Self::Shell(verb) => verb.run(app).await,
             Self::Rm(verb) => verb.run(app).await,
             Self::Ps(verb) => verb.run(app).await,
+            Self::Top(verb) => verb.run(app).await,
             Self::Image(verb) => verb.run(app).await,
             Self::Kernel(verb) => verb.run(app).await,
             Self::Daemon(verb) => verb.run(app).await,

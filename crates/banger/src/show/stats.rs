@@ -70,17 +70,19 @@ pub fn totals(all: &[Measured]) -> Table {
     table
 }
 
-fn dash() -> String {
+/// What is not known.
+pub(crate) fn dash() -> String {
     "-".into()
 }
 
-fn marked(mut text: String, said: bool) -> String {
+/// A figure, marked where only the guest says it.
+pub(crate) fn marked(mut text: String, said: bool) -> String {
     text.extend(said.then_some(SAID));
     text
 }
 
 /// Of one processor: a machine with four may take 400 %.
-fn cpu(percent: Option<f64>, vcpu: u32) -> (String, Tone) {
+pub(crate) fn cpu(percent: Option<f64>, vcpu: u32) -> (String, Tone) {
     let busy = percent.is_some_and(|percent| percent >= 90.0 * f64::from(vcpu));
     let tone = if busy { Tone::Warning } else { Tone::Plain };
     (
@@ -90,7 +92,7 @@ fn cpu(percent: Option<f64>, vcpu: u32) -> (String, Tone) {
 }
 
 /// Used and all of it; or why the guest says nothing.
-fn guest_memory(stats: &Stats) -> (String, Tone) {
+pub(crate) fn guest_memory(stats: &Stats) -> (String, Tone) {
     match (&stats.guest, &stats.guest_trouble) {
         (Some(guest), _) => {
             let used = show_bytes(guest.memory_used_bytes);
@@ -104,7 +106,8 @@ fn guest_memory(stats: &Stats) -> (String, Tone) {
     }
 }
 
-fn uptime(stats: &Stats) -> String {
+/// Since its VMM was started.
+pub(crate) fn uptime(stats: &Stats) -> String {
     let up = |started: u64| age(0, stats.taken_ms.saturating_sub(started) / 1000);
     stats
         .vmm
