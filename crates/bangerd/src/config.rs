@@ -1,6 +1,8 @@
 //! The owner's configuration file: `config.toml`. Every key is optional; an unknown one is refused,
 //! so that a typing mistake never passes for a setting.
 
+pub mod period;
+
 use crate::host_network::dns;
 use banger_model::defaults::Configured;
 use banger_model::host_names::BridgeName;
@@ -37,6 +39,7 @@ struct File {
     accelerator: AcceleratorChoice,
     idle_exit_seconds: Option<u64>,
     start_limit_seconds: Option<u64>,
+    auto_stop_stale_after: Option<period::Written>,
     network: Option<NetworkMode>,
     bridge_name: Option<BridgeName>,
     bridge_ip: Option<Ipv4Addr>,
@@ -76,6 +79,8 @@ pub struct Config {
     pub idle_exit: Duration,
     /// How long a guest may take until its agent answers.
     pub start_limit: Duration,
+    /// A guest that nobody has used for so long is stopped; absent: none is.
+    pub auto_stop_stale_after: Option<Duration>,
     /// How a guest is connected whose request does not say.
     pub network: Option<NetworkMode>,
     /// The bridge and what belongs to it.
@@ -199,6 +204,15 @@ impl Config {
             start_limit: file
                 .start_limit_seconds
                 .map_or(START_LIMIT, Duration::from_secs),
+            auto_stop_stale_after: file
+                .auto_stop_stale_after
+                .map(|written| {
+                    written
+                        .read()
+                        .map_err(|e| format!("auto_stop_stale_after: {e}"))
+                })
+                .transpose()?
+                .filter(|limit| !limit.is_zero()),
             network: file.network,
             bridge,
             vm_defaults: Configured {
@@ -247,6 +261,7 @@ mod tests {
         assert_eq!(config.default_image.0.as_str(), "debian");
         assert!(!config.default_image.1);
         assert_eq!(config.idle_exit, IDLE_EXIT);
+        assert_eq!(config.auto_stop_stale_after, None);
         assert_eq!(config.bridge.dns_address.to_string(), "127.0.0.1:42069");
     }
 
@@ -255,6 +270,7 @@ mod tests {
         let config = Config::parse(
             "log_level = 'debug'\ndefault_image = 'mine'\nqemu = '/opt/qemu'\nagent = '/opt/agent'\n\
              default_kernel = 'k'\naccelerator = 'tcg'\nidle_exit_seconds = 5\nstart_limit_seconds = 9\n\
+             auto_stop_stale_after = '1h30min'\n\
              network = 'none'\nbridge_name = 'br-fc-x'\nbridge_ip = '10.9.0.1'\ncidr = 20\ntap_pool_size = 0\n\
              default_dns = ['9.9.9.9']\nroot_helper = '/opt/root'\ndns_address = '127.0.0.1:0'\n\
              [vm_defaults]\nvcpu = 2\nmemory = '2GiB'\ndisk_size = '10G'\nsystem_disk_size = '1G'\n",
@@ -263,6 +279,10 @@ mod tests {
         assert_eq!(config.default_image, ("mine".parse().expect("name"), true));
         assert_eq!(config.accelerator, AcceleratorChoice::Tcg);
         assert_eq!(config.start_limit, Duration::from_secs(9));
+        assert_eq!(
+            config.auto_stop_stale_after,
+            Some(Duration::from_secs(5400))
+        );
         assert_eq!(config.network, Some(NetworkMode::None));
         let bridge = BridgeConfig {
             name: "br-fc-x".parse().expect("a name"),
@@ -293,6 +313,8 @@ mod tests {
             ("tap_pool_size = 1000", "256"),
             ("root_helper = 'x'", "absolute"),
             ("network = 'host'", "host"),
+            ("auto_stop_stale_after = 'soon'", "auto_stop_stale_after"),
+            ("auto_stop_stale_after = -1", "auto_stop_stale_after"),
             ("= 1", "line 1"),
         ] {
             let error = Config::parse(text).expect_err(text);

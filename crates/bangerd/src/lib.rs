@@ -17,6 +17,7 @@ pub mod host_network;
 pub mod images;
 pub mod initramfs;
 pub mod kernels;
+pub mod last_use;
 pub mod layout;
 mod lines;
 pub mod making;

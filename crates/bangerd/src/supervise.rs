@@ -6,6 +6,7 @@ mod go_on;
 mod network;
 mod perform;
 mod strays;
+mod unused;
 
 pub use perform::{Made, source_of};
 
@@ -103,8 +104,10 @@ impl Supervisor {
     pub async fn rounds(self) {
         let mut every = tokio::time::interval(ROUND);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut unused = unused::Unused::of(&self);
         loop {
             every.tick().await;
+            unused.look();
             for sandbox in self.services.registry.all() {
                 // Only a guest that runs prints.
                 if sandbox.record().state.may_have_vmm() {

@@ -1,5 +1,7 @@
 //! The connection to one guest's agent: hello, then frames both ways, shared by all streams.
 
+mod uses;
+
 use super::mailbox::Mailbox;
 use super::stream::{CallError, Stream};
 use crate::host;
@@ -18,6 +20,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use uses::Uses;
 
 /// What may come before the agent's hello: the tail of an earlier connection, at most what the
 /// kernel and QEMU keep for a port. More is a guest that does not speak the protocol.
@@ -74,6 +77,7 @@ pub(super) struct Shared {
     /// Something was written, or the link is over.
     drained: Notify,
     streams: Mutex<Streams>,
+    uses: Uses,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +137,7 @@ impl Shared {
     /// A stream's owner is gone: tells the guest, as far as there is room.
     pub(super) fn close_stream(&self, number: u32) {
         self.streams().open.remove(&number);
+        self.uses.end(number);
         let mut outgoing = self.outgoing();
         // Beyond the bound the guest does not read: it will hear of it with the next hello.
         if outgoing.len() < MOST_OUTGOING + ROOM_FOR_CLOSES {
@@ -286,6 +291,7 @@ impl Link {
             filled: Notify::new(),
             drained: Notify::new(),
             streams: Mutex::default(),
+            uses: Uses::default(),
         });
         let reading = tokio::spawn(read_all(Arc::clone(&shared), reader, decoder));
         let writing = tokio::spawn(write_all(Arc::clone(&shared), writer));
@@ -316,6 +322,13 @@ impl Link {
     #[must_use]
     pub fn lost(&self) -> Option<Arc<LinkError>> {
         self.shared.lost()
+    }
+
+    /// For how long nobody has used the guest through this link; zero while somebody does. A command, a
+    /// copy or a connection uses it for as long as its stream is open.
+    #[must_use]
+    pub fn unused_for(&self) -> Duration {
+        self.shared.uses.unused_for()
     }
 
     /// Waits until the link is lost, and says why.
@@ -349,6 +362,7 @@ impl Link {
             streams.open.insert(number, Arc::clone(&mailbox));
             number
         };
+        self.shared.uses.begin(number, call);
         let stream = Stream {
             number,
             mailbox,

@@ -10,6 +10,7 @@ use banger_model::spec::Wait;
 use banger_proto::fault::Fault;
 use banger_proto::owner::sandbox::SetRequest;
 use rustix::process::Signal;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Where the answer to a command goes: the record as it is then.
@@ -42,6 +43,8 @@ pub enum Command {
     Start(Wait, Progress, Reply),
     /// Shut the guest down in order; harder means if it does not follow.
     Stop(Progress, Reply),
+    /// As stop, when nobody has used it for so long.
+    StopUnused(Duration, Progress, Reply),
     /// Stop, then start.
     Restart(Wait, Progress, Reply),
     /// Send the VMM a signal.
@@ -68,7 +71,7 @@ impl Command {
     pub const fn request(&self) -> Option<Request> {
         match self {
             Self::Start(..) => Some(Request::Start),
-            Self::Stop(..) => Some(Request::Stop),
+            Self::Stop(..) | Self::StopUnused(..) => Some(Request::Stop),
             Self::Restart(..) => Some(Request::Restart),
             Self::Kill(..) => Some(Request::Kill),
             Self::Delete(..) => Some(Request::Delete),
@@ -86,6 +89,7 @@ impl Command {
         match self {
             Self::Start(_, progress, _)
             | Self::Stop(progress, _)
+            | Self::StopUnused(_, progress, _)
             | Self::Restart(_, progress, _)
             | Self::Delete(progress, _)
             | Self::Prepare(progress, _)
@@ -113,6 +117,7 @@ impl Command {
         match self {
             Self::Start(_, _, reply)
             | Self::Stop(_, reply)
+            | Self::StopUnused(_, _, reply)
             | Self::Restart(_, _, reply)
             | Self::Set(_, _, reply)
             | Self::Rename(_, _, reply)
@@ -131,6 +136,7 @@ impl Command {
         match self {
             Self::Start(_, _, reply)
             | Self::Stop(_, reply)
+            | Self::StopUnused(_, _, reply)
             | Self::Restart(_, _, reply)
             | Self::Set(_, _, reply)
             | Self::Rename(_, _, reply)

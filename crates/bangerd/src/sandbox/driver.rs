@@ -8,6 +8,7 @@ use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
 use super::{Sandbox, View, ports, reconcile, refused, rename, stall};
 use crate::guest::{Link, LinkError, Met};
+use crate::last_use::LastUse;
 use crate::layout::SandboxPaths;
 use crate::operation::OpId;
 use crate::progress::Progress;
@@ -68,6 +69,7 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
         line: super::line::Line::default(),
         view: watching,
         listeners: Arc::clone(&listeners),
+        asked: LastUse::default(),
         sessions: AtomicU32::new(0),
         quiet_since: AtomicU64::new(0),
     });
@@ -251,6 +253,11 @@ impl Driver {
             }
             Command::Stop(progress, reply) => {
                 self.begin(Some(reply), progress, |work| works::stop(work).boxed());
+            }
+            Command::StopUnused(limit, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
+                    works::stop_unused(work, limit).boxed()
+                });
             }
             Command::Restart(wait, progress, reply) => {
                 self.begin(Some(reply), progress, move |work| {

@@ -35,6 +35,7 @@ pub(crate) use ports::{cannot_publish, ports_are_free};
 pub use survey::{vmm_lives, vmm_of};
 
 use crate::guest::Link;
+use crate::last_use::LastUse;
 use crate::operation::OpId;
 use crate::publish::Listeners;
 use crate::record::Record;
@@ -79,6 +80,8 @@ pub struct Sandbox {
     view: watch::Receiver<View>,
     /// Its published ports.
     pub listeners: Arc<Listeners>,
+    /// When a request for it was sent to its driver last.
+    asked: LastUse,
     sessions: AtomicU32,
     /// Milliseconds since the daemon's start when the last session ended.
     quiet_since: AtomicU64,
@@ -122,6 +125,7 @@ impl Sandbox {
     ) -> Result<BoxFuture<'static, Result<Record, Fault>>, Fault> {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let message = Message::Command(make(reply));
+        self.asked.touch();
         if self.messages.send(message).await.is_err() {
             return Err(self.gone());
         }
@@ -212,6 +216,19 @@ impl Sandbox {
         clock.elapsed().saturating_sub(since)
     }
 
+    /// For how long a guest that runs has been used by nobody, as far as the daemon sees; `None` where that
+    /// cannot be told: it does not run, is paused, or its agent is not there. A daemon that was started
+    /// again, and a link that was made again, begin to count anew.
+    #[must_use]
+    pub fn unused_for(&self) -> Option<Duration> {
+        unused_for(&self.view.borrow()).map(|unused| unused.min(self.asked.elapsed()))
+    }
+
+    /// Notes a use that no request and no stream tells of.
+    pub fn touch(&self) {
+        self.asked.touch();
+    }
+
     /// Begins to count anew how long it has been quiet.
     pub fn stir(&self, clock: Clock) {
         let now = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -248,6 +265,15 @@ impl Drop for SessionGuard {
         self.sandbox.stir(self.clock);
         self.sandbox.sessions.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+fn unused_for(view: &View) -> Option<Duration> {
+    let runs = view.record.state == SandboxState::Running && view.stalled.is_none();
+    let link = view
+        .link
+        .as_ref()
+        .filter(|link| runs && link.lost().is_none())?;
+    Some(link.unused_for())
 }
 
 enum Readiness {

@@ -1,6 +1,7 @@
 //! The pieces of work that a driver does, from what is asked to what is recorded.
 
 use super::act::{Failure, Work};
+use crate::config::period;
 use crate::host_network::Wish;
 use crate::operation;
 use crate::record::Record;
@@ -72,6 +73,17 @@ pub(super) async fn prepare(mut work: Work) -> Outcome {
 /// Shuts the guest down because somebody asked for it.
 pub(super) async fn stop(mut work: Work) -> Outcome {
     let result = work.stop(None).await;
+    Outcome::of(work, result)
+}
+
+/// Shuts the guest down because nobody uses it; who began to since that was found keeps it.
+pub(super) async fn stop_unused(mut work: Work, limit: Duration) -> Outcome {
+    let unused = super::unused_for(&work.view.borrow());
+    if unused.is_none_or(|unused| unused < limit) {
+        return Outcome::of(work, Ok(()));
+    }
+    let reason = format!("nothing used it for {}", period::show(limit));
+    let result = work.stop(Some(reason)).await;
     Outcome::of(work, result)
 }
 

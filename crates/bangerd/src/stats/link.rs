@@ -12,14 +12,20 @@ pub(super) fn counters(slot: TapSlot) -> Option<NetworkStats> {
     in_directory(&Path::new(LINKS).join(slot.interface()))
 }
 
+/// Packets to the guest behind a TAP, broadcasts included.
+pub(crate) fn packets_to(slot: TapSlot) -> Option<u64> {
+    counter(&Path::new(LINKS).join(slot.interface()), "tx_packets")
+}
+
+fn counter(link: &Path, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(link.join("statistics").join(name)).ok()?;
+    text.trim_end().parse().ok()
+}
+
 fn in_directory(link: &Path) -> Option<NetworkStats> {
-    let counter = |name| {
-        let text = std::fs::read_to_string(link.join("statistics").join(name)).ok()?;
-        text.trim_end().parse().ok()
-    };
     Some(NetworkStats {
-        received_bytes: counter("tx_bytes")?,
-        sent_bytes: counter("rx_bytes")?,
+        received_bytes: counter(link, "tx_bytes")?,
+        sent_bytes: counter(link, "rx_bytes")?,
     })
 }
 

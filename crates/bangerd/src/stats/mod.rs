@@ -7,6 +7,8 @@
 mod guest;
 mod link;
 
+pub(crate) use link::packets_to;
+
 use crate::host;
 use crate::layout::SandboxPaths;
 use crate::sandbox::{Sandbox, View};

@@ -1,0 +1,94 @@
+//! Guests that nobody uses are stopped in order, where the owner's configuration says after how long.
+//!
+//! What counts as use: a command or shell for as long as it is attached, a copy, a connection to a
+//! published port for as long as it is open, a request that changes the sandbox, and packets to a guest on
+//! the bridge. Who only looks (`vm list`, `stats`, `top`, `health`, `logs`) does not keep it. Ephemeral
+//! sandboxes have a rule of their own, which deletes them.
+
+use super::Supervisor;
+use crate::progress::Progress;
+use crate::sandbox::{Command, Sandbox};
+use crate::stats;
+use banger_model::SandboxId;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So many packets to a guest between two rounds are somebody who talks to it: a connection has four at
+/// least, while an answer to a guest that asks for a name or the time has one or two.
+const TALK: u64 = 4;
+
+/// What is remembered between two rounds.
+pub(super) struct Unused {
+    supervisor: Supervisor,
+    /// Packets to each guest on the bridge at the round before.
+    packets: HashMap<SandboxId, u64>,
+}
+
+/// Whether somebody talks to a guest whose packets were counted so in two rounds. The first count of a TAP
+/// says nothing, nor one that went back: it is another TAP.
+fn is_talked_to(before: Option<u64>, now: u64) -> bool {
+    before
+        .and_then(|before| now.checked_sub(before))
+        .is_some_and(|new| new >= TALK)
+}
+
+impl Unused {
+    pub(super) fn of(supervisor: &Supervisor) -> Self {
+        Self {
+            supervisor: supervisor.clone(),
+            packets: HashMap::new(),
+        }
+    }
+
+    /// Stops those that nobody has used for long enough; nothing where that is not configured.
+    pub(super) fn look(&mut self) {
+        let services = &self.supervisor.services;
+        let Some(limit) = services.config.auto_stop_stale_after else {
+            return;
+        };
+        let before = std::mem::take(&mut self.packets);
+        for sandbox in services.registry.all() {
+            let place = services.host_network.attachment(sandbox.id);
+            if let Some(now) = place.and_then(|place| stats::packets_to(place.slot)) {
+                if is_talked_to(before.get(&sandbox.id).copied(), now) {
+                    sandbox.touch();
+                }
+                self.packets.insert(sandbox.id, now);
+            }
+            if is_due(&sandbox, limit) {
+                stop(sandbox, limit);
+            }
+        }
+    }
+}
+
+fn is_due(sandbox: &Sandbox, limit: Duration) -> bool {
+    let unused = sandbox.unused_for().is_some_and(|unused| unused >= limit);
+    unused && !sandbox.record().spec.ephemeral
+}
+
+fn stop(sandbox: Arc<Sandbox>, limit: Duration) {
+    tracing::info!(sandbox = %sandbox.record().name, "stopping: nothing uses it");
+    tokio::spawn(async move {
+        let stopping = sandbox
+            .request(|reply| Command::StopUnused(limit, Progress::silent(), reply))
+            .await;
+        if let Err(fault) = stopping {
+            tracing::warn!("cannot stop a sandbox that nothing uses: {fault}");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_packets_between_two_rounds_are_nobody_who_talks() {
+        assert!(is_talked_to(Some(10), 14));
+        for (before, now) in [(None, 1000), (Some(10), 13), (Some(10), 10), (Some(10), 0)] {
+            assert!(!is_talked_to(before, now), "{before:?} {now}");
+        }
+    }
+}
