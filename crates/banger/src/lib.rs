@@ -10,6 +10,7 @@ pub mod copy;
 pub mod creation;
 pub mod exec;
 pub mod exit;
+pub mod health;
 pub mod operation;
 pub mod place;
 pub mod runtime_directory;

@@ -12,4 +12,5 @@ mod bridge;
 mod full_disk;
 mod guest;
 mod machine;
+mod stats;
 mod systemd;

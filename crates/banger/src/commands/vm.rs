@@ -37,6 +37,7 @@ pub enum VmCommand {
     Unpublish(publish::Unpublish),
     Ports(ports::Ports),
     Health(health::Health),
+    Ping(health::Ping),
     Stats(stats::Stats),
 }
 
@@ -68,6 +69,7 @@ impl VmCommand {
             Self::Unpublish(verb) => verb.run(app).await,
             Self::Ports(verb) => verb.run(app).await,
             Self::Health(verb) => verb.run(app).await,
+            Self::Ping(verb) => verb.run(app).await,
             Self::Stats(verb) => verb.run(app).await,
         }
     }

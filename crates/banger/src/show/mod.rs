@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod daemon;
 pub mod doctor;
 pub mod event;
+pub mod health;
 pub mod progress;
 pub mod sandbox;
 pub mod stats;

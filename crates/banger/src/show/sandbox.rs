@@ -1,4 +1,4 @@
-//! Sandboxes, their ports and their health.
+//! Sandboxes and their ports.
 
 use super::table::{Table, Tone};
 use super::words::{age, mib, show_bytes};
@@ -6,7 +6,7 @@ use banger_model::SandboxState;
 use banger_model::spec::Source;
 use banger_proto::owner::daemon::Defaults;
 use banger_proto::owner::sandbox::{
-    CreateRequest, Health, Port, Published, Run, Sandbox, Sourced, StartTimes,
+    CreateRequest, Port, Published, Run, Sandbox, Sourced, StartTimes,
 };
 use std::fmt::Display;
 use std::time::Duration;
@@ -228,37 +228,6 @@ pub fn ports<'a>(all: impl Iterator<Item = (&'a str, &'a [Port])>) -> Table {
                 (&process, Tone::Plain),
             ]);
         }
-    }
-    table
-}
-
-/// How guests are.
-#[must_use]
-pub fn health<'a>(all: impl Iterator<Item = (&'a str, &'a Health)>) -> Table {
-    let mut table = Table::new(&[
-        "SANDBOX",
-        "INIT",
-        "UPTIME",
-        "MEMORY FREE",
-        "MEMORY",
-        "SESSIONS",
-        "AGENT",
-    ]);
-    for (name, health) in all {
-        let kib = |kib: u64| show_bytes(kib.saturating_mul(1024));
-        let init = match health.init.as_str() {
-            "starting" => Tone::Warning,
-            _ => Tone::Plain,
-        };
-        table.row([
-            (name, Tone::Plain),
-            (&health.init, init),
-            (&age(0, health.uptime_ms / 1000), Tone::Plain),
-            (&kib(health.memory_available_kib), Tone::Plain),
-            (&kib(health.memory_total_kib), Tone::Plain),
-            (&health.sessions.to_string(), Tone::Plain),
-            (&health.agent_version, Tone::Plain),
-        ]);
     }
     table
 }

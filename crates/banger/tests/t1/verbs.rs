@@ -207,7 +207,7 @@ fn wrong_arguments_are_two_and_help_is_zero() {
 #[test]
 fn every_verb_has_examples_in_its_help() {
     let fake = Fake::start();
-    let vm = "run create start stop restart kill set delete list show exec shell cp logs prune ports health";
+    let vm = "run create start stop restart kill set delete list show exec shell cp logs prune ports health ping stats";
     let mut verbs: Vec<Vec<&str>> = vm.split(' ').map(|verb| vec!["vm", verb]).collect();
     for all in [
         "image list show import make delete",
@@ -217,7 +217,7 @@ fn every_verb_has_examples_in_its_help() {
         let (noun, rest) = all.split_once(' ').expect("a noun");
         verbs.extend(rest.split(' ').map(|verb| vec![noun, verb]));
     }
-    verbs.extend(["ps", "doctor", "version", "completion"].map(|verb| vec![verb]));
+    verbs.extend(["ps", "top", "doctor", "version", "completion"].map(|verb| vec![verb]));
     for verb in verbs {
         let help = fake.run(&[&verb[..], &["--help"]].concat()).out;
         assert!(help.contains("Examples:\n"), "{verb:?}: {help}");

@@ -20,6 +20,8 @@ use banger_proto::owner::sandbox::{
 };
 use std::time::Duration;
 
+/// How long a guest may take to say how it is, once its link is there.
+const HEALTH_LIMIT: Duration = Duration::from_secs(5);
 /// How long the agent may take to tell something about its guest.
 const TELL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -272,14 +274,33 @@ pub(super) async fn ports(State(api): State<Api>, Path(name): Path<String>) -> A
     Ok(axum::Json(shown.collect()))
 }
 
-/// How the guest is.
+/// Asks how the guest is; it gets less time than for anything else, because not to answer is an answer.
+async fn vitals(sandbox: &Inner) -> Result<message::Answer, Fault> {
+    if let Some(stalled) = sandbox.view().stalled {
+        let name = sandbox.record().name;
+        return Err(
+            Fault::new(FaultCode::Guest, format!("sandbox {name} is {stalled}"))
+                .with_remedy("delete what is not needed, or free room otherwise"),
+        );
+    }
+    let link = tokio::time::timeout(HEALTH_LIMIT, sandbox.guest()).await;
+    let link = link.unwrap_or_else(|_| {
+        let limit = HEALTH_LIMIT.as_secs();
+        let words = format!("the guest's agent was not there within {limit} s");
+        Err(Fault::new(FaultCode::TimedOut, words)
+            .with_remedy("it may still start: see `banger vm show NAME`"))
+    })?;
+    Ok(link.call(&Call::Health, HEALTH_LIMIT).await?)
+}
+
+/// How the guest is. A fault within ten seconds where it cannot say.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/health", params(("sandbox" = String, Path)),
     responses((status = 200, body = Health), (status = 404, body = Fault), (status = 409, body = Fault)))]
 pub(super) async fn health(State(api): State<Api>, Path(name): Path<String>) -> Answer<Health> {
-    let message::Answer::Health(health) = ask(&api, &name, &Call::Health).await? else {
+    let sandbox = api.supervisor.services.registry.find(&name)?;
+    let message::Answer::Health(health) = vitals(&sandbox).await? else {
         return Err(nonsense());
     };
-    let sandbox = api.supervisor.services.registry.find(&name)?;
     let init = match health.init {
         InitState::None => "none",
         InitState::Starting => "starting",

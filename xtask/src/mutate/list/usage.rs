@@ -23,4 +23,34 @@ pub(super) const LIST: &[Mutation] = &[
             "stats::tests::another_run_is_not_compared_with_the_one_before",
         ),
     },
+    Mutation {
+        holds: "a machine that somebody uses is not stopped as unused",
+        file: "crates/bangerd/src/guest/link/uses.rs",
+        from: "match self.open().is_empty() {",
+        to: "match true {",
+        test: whole("unused::a_machine_is_kept_while_a_command_runs_and_stopped_after_it"),
+    },
+    Mutation {
+        holds: "looking at a machine does not keep it",
+        file: "crates/bangerd/src/guest/link/uses.rs",
+        from: "| Call::Health | Call::Shutdown | Call::Usage => false,",
+        to: "| Call::Shutdown => false, Call::Health | Call::Usage => true,",
+        test: whole("unused::who_only_looks_does_not_keep_a_machine"),
+    },
+    Mutation {
+        holds: "one unhealthy machine of several gives exit status 1",
+        file: "crates/banger/src/commands/health.rs",
+        from: "Ok(if unhealthy.is_empty() {",
+        to: "Ok(if true {",
+        test: whole(
+            "health::one_of_several_that_does_not_answer_is_unhealthy_and_the_status_says_so",
+        ),
+    },
+    Mutation {
+        holds: "top gives the terminal back",
+        file: "crates/banger/src/top/screen.rs",
+        from: "const LEAVE: &str = \"\\u{1b}[?25h\\u{1b}[?1049l\";",
+        to: "const LEAVE: &str = \"\";",
+        test: whole("top::a_terminal_is_drawn_upon_until_q_over_the_daemons_end"),
+    },
 ];
