@@ -1,18 +1,19 @@
 //! Which request is admitted in which state: a table, tested over its full product.
 //!
-//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    | repair |
-//! |-----------------|------------|------------|---------|------------|--------|--------|--------|--------|
-//! | created         | go         | already so | go      | already so | go     | refuse | go     | go     |
-//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   | wait   |
-//! | running         | already so | go         | go      | go         | go     | go     | go     | go     |
-//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   | wait   |
-//! | stopped         | go         | already so | go      | already so | go     | refuse | go     | go     |
-//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse | wait   |
-//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse | go     |
-//! | unreadable      | refuse     | refuse     | refuse  | refuse     | go     | refuse | refuse | refuse |
+//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    | repair | prune  |
+//! |-----------------|------------|------------|---------|------------|--------|--------|--------|--------|--------|
+//! | created         | go         | already so | go      | already so | go     | refuse | go     | go     | go     |
+//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   | wait   | refuse |
+//! | running         | already so | go         | go      | go         | go     | go     | go     | go     | refuse |
+//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   | wait   | refuse |
+//! | stopped         | go         | already so | go      | already so | go     | refuse | go     | go     | go     |
+//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse | wait   | wait   |
+//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse | go     | go     |
+//! | unreadable      | refuse     | refuse     | refuse  | refuse     | go     | refuse | refuse | refuse | refuse |
 //!
 //! "set" changes what a sandbox is to be; "use" is everything that talks to the guest: exec, cp, ports,
-//! health; "repair" compares the record with the host and brings the two together. "go" in a
+//! health; "repair" compares the record with the host and brings the two together;
+//! "prune" deletes what nobody uses. "go" in a
 //! transitional state means that the request overtakes the running one, which is cancelled first.
 
 use crate::SandboxState;
@@ -37,11 +38,13 @@ pub enum Request {
     Set,
     /// Bring record and host together again.
     Repair,
+    /// End it and remove everything, if it does not run.
+    Prune,
 }
 
 impl Request {
     /// Every request.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -50,6 +53,7 @@ impl Request {
         Self::Use,
         Self::Set,
         Self::Repair,
+        Self::Prune,
     ];
 }
 
@@ -77,6 +81,8 @@ pub enum Refusal {
     NeedsRepair,
     /// Nothing is known of it but its name.
     Unreadable,
+    /// It runs, or is about to, or has not ended yet.
+    InUse,
 }
 
 impl fmt::Display for Refusal {
@@ -86,6 +92,7 @@ impl fmt::Display for Refusal {
             Self::BeingDeleted => "it is being deleted",
             Self::NeedsRepair => "something that was begun could not be finished",
             Self::Unreadable => "its record cannot be read",
+            Self::InUse => "it is in use",
         })
     }
 }
@@ -95,6 +102,9 @@ impl Refusal {
     #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self {
+            Self::InUse => {
+                "stop it with `banger vm stop NAME`, or delete it with `banger vm rm NAME`"
+            }
             Self::NotRunning => "start it with `banger vm start NAME`",
             Self::BeingDeleted => "wait until it is gone, or choose another name",
             Self::NeedsRepair => "repair it with `banger repair NAME`",
@@ -111,11 +121,15 @@ pub const fn admit(state: SandboxState, request: Request) -> Admission {
     use Admission::{AlreadySo, Go, Wait};
     use SandboxState as S;
     match (state, request) {
-        (S::Deleting, Request::Delete | Request::Repair) => Wait,
+        (S::Deleting, Request::Delete | Request::Repair | Request::Prune) => Wait,
         (S::Deleting, _) => Admission::Refuse(Refusal::BeingDeleted),
         (_, Request::Delete) => Go,
 
         (S::Unreadable, _) => Admission::Refuse(Refusal::Unreadable),
+        (S::Created | S::Stopped | S::NeedsRepair, Request::Prune) => Go,
+        (S::Starting | S::Running | S::Stopping, Request::Prune) => {
+            Admission::Refuse(Refusal::InUse)
+        }
         (S::NeedsRepair, Request::Stop | Request::Kill | Request::Repair) => Go,
         (S::NeedsRepair, _) => Admission::Refuse(Refusal::NeedsRepair),
 

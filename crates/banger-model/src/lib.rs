@@ -5,8 +5,10 @@
 
 pub mod admission;
 pub mod defaults;
+pub mod filter;
 pub mod host_names;
 pub mod id;
+pub mod label;
 pub mod name;
 pub mod plan;
 pub mod policy;

@@ -1,5 +1,6 @@
 //! The spec: what was asked for, complete and valid, each value with its source.
 
+use crate::label::Labels;
 use crate::publish::Published;
 use crate::{ArtifactName, DiskSize, MemorySize, SandboxId, SandboxName, VcpuCount};
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,8 @@ pub struct Spec {
     pub ephemeral: bool,
     /// Ports of the guest that are published on the host.
     pub publish: Vec<Published>,
+    /// What people have written on it.
+    pub labels: Labels,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use banger_proto::owner::artifact::{Image, Kernel};
 use banger_proto::owner::sandbox::Sandbox;
 use clap_complete::CompletionCandidate;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a user waits for names after pressing the key.
@@ -41,6 +42,50 @@ pub fn published() -> Vec<CompletionCandidate> {
         CompletionCandidate::new(selector).help(Some(port.to_string().into()))
     });
     ports.collect()
+}
+
+/// Labels that sandboxes have.
+#[must_use]
+pub fn labels() -> Vec<CompletionCandidate> {
+    let found = several("sandboxes", |sandbox: Sandbox| {
+        sandbox
+            .labels
+            .into_iter()
+            .map(|(key, value)| match value.as_str() {
+                "" => key,
+                value => format!("{key}={value}"),
+            })
+    });
+    found.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Filters that some sandbox matches.
+#[must_use]
+pub fn filters() -> Vec<CompletionCandidate> {
+    let found = several("sandboxes", |sandbox: Sandbox| {
+        let labels = sandbox
+            .labels
+            .into_iter()
+            .map(|(key, value)| match value.as_str() {
+                "" => format!("label={key}"),
+                value => format!("label={key}={value}"),
+            });
+        let others = [
+            format!("state={}", sandbox.state),
+            format!("image={}", sandbox.image.value),
+            format!("name={}", sandbox.name),
+        ];
+        others.into_iter().chain(labels)
+    });
+    found.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// What each of a collection gives, each once and in order.
+fn several<T: DeserializeOwned, I: IntoIterator<Item = String>>(
+    collection: &str,
+    give: impl Fn(T) -> I,
+) -> BTreeSet<String> {
+    all(collection).into_iter().flat_map(give).collect()
 }
 
 /// Names of images.

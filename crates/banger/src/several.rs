@@ -2,6 +2,7 @@
 //! proceed when others fail.
 
 use crate::client::{Client, path};
+use crate::commands::options::Targets;
 use crate::exit::{Exit, Failure};
 use crate::show::Show;
 use banger_model::reference::{Unresolved, resolve};
@@ -25,13 +26,80 @@ pub async fn each<T, F: Future<Output = Result<T, Fault>>>(
     references: &[String],
     act: impl Fn(String) -> F,
 ) -> Result<Vec<Told<T>>, Fault> {
-    let targets = match references {
+    Ok(run(named(client, references).await?, act).await)
+}
+
+async fn named(client: &Client, references: &[String]) -> Result<Vec<Told<String>>, Fault> {
+    Ok(match references {
         [one] => vec![(one.clone(), Ok(one.clone()))],
         several => {
             let all: Vec<Sandbox> = client.get(path::plain("sandboxes")).await?;
             targets(several, &all)
         }
-    };
+    })
+}
+
+/// Those that a verb is about.
+pub struct Chosen {
+    targets: Vec<Told<String>>,
+    /// Whether there may be one or none though it is about several.
+    filtered: bool,
+}
+
+impl Chosen {
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.targets.len()
+    }
+}
+
+/// Those that are named, or that match when filters are given instead; which these are is said.
+///
+/// # Errors
+/// A fault when the list cannot be had.
+pub async fn choose(client: &Client, show: Show, targets: &Targets) -> Result<Chosen, Fault> {
+    if targets.filters.filter.is_empty() {
+        return Ok(Chosen {
+            targets: named(client, &targets.references).await?,
+            filtered: false,
+        });
+    }
+    let mut all: Vec<Sandbox> = client.get(path::plain("sandboxes")).await?;
+    all.retain(|sandbox| targets.filters.fit(sandbox));
+    let text = targets.filters.text();
+    let names: Vec<_> = all.iter().map(|sandbox| sandbox.name.as_str()).collect();
+    match names.as_slice() {
+        [] => show.note(&format!("no machine matches {text}")),
+        names => show.note(&format!("{text} matches {}", names.join(", "))),
+    }
+    let target = |sandbox: Sandbox| (sandbox.name, Ok(sandbox.id));
+    Ok(Chosen {
+        targets: all.into_iter().map(target).collect(),
+        filtered: true,
+    })
+}
+
+/// Does something with each of those that were chosen, and prints what came of it as [`conclude`] does;
+/// what filters chose is always a list.
+///
+/// # Errors
+/// The failure of a single reference, or one of printing.
+pub async fn each_chosen<T: Serialize, F: Future<Output = Result<T, Fault>>>(
+    show: Show,
+    chosen: Chosen,
+    act: impl Fn(String) -> F,
+    print: impl FnOnce(&[(String, T)]) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let single = !chosen.filtered && chosen.count() == 1;
+    let told = run(chosen.targets, act).await;
+    conclude_as(show, single, told, print)
+}
+
+async fn run<T, F: Future<Output = Result<T, Fault>>>(
+    targets: Vec<Told<String>>,
+    act: impl Fn(String) -> F,
+) -> Vec<Told<T>> {
     let tasks = targets.into_iter().map(|(label, target)| {
         let task = target.map(&act);
         async move {
@@ -42,7 +110,7 @@ pub async fn each<T, F: Future<Output = Result<T, Fault>>>(
             (label, result)
         }
     });
-    Ok(join_all(tasks).await)
+    join_all(tasks).await
 }
 
 /// Labels and ids in the order given, each sandbox once.
@@ -89,6 +157,15 @@ pub fn conclude<T: Serialize>(
     print: impl FnOnce(&[(String, T)]) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let single = told.len() == 1;
+    conclude_as(show, single, told, print)
+}
+
+fn conclude_as<T: Serialize>(
+    show: Show,
+    single: bool,
+    told: Vec<Told<T>>,
+    print: impl FnOnce(&[(String, T)]) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for (label, result) in told {
         match result {

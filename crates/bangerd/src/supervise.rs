@@ -19,9 +19,9 @@ use crate::sandbox::{self, Clock, Command, Origin, Sandbox};
 use crate::services::Services;
 use crate::vmm::console;
 use banger_model::defaults::{HostSize, vm_defaults};
-use banger_model::publish;
 use banger_model::spec::{NetworkMode, Source, Sourced, Spec};
 use banger_model::{SandboxState, size};
+use banger_model::{label, publish};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::CreateRequest;
 use std::collections::BTreeSet;
@@ -87,6 +87,7 @@ impl Supervisor {
         let room = host::room(&self.services.layout.state);
         let mut spec = fill_in(request, &self.services.config, host);
         judge(&spec, host, room)?;
+        label::check(&spec.labels).map_err(|error| Fault::new(FaultCode::BadRequest, error))?;
         let publish = publish::add(&[], &request.publish);
         spec.publish = publish.map_err(|error| sandbox::cannot_publish(&error))?;
         spec.network = network::mode(
@@ -198,6 +199,7 @@ fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSi
         init: request.init,
         ephemeral: request.ephemeral,
         publish: vec![],
+        labels: request.labels.clone(),
     }
 }
 

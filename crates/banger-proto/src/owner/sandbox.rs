@@ -1,9 +1,11 @@
 //! Sandboxes: what is asked, and what is shown.
 
+use banger_model::label::{LabelChange, Labels};
 use banger_model::publish::{PortSelector, Protocol, Publication};
 use banger_model::spec::{Init, NetworkMode, Source, Wait};
 use banger_model::{ArtifactName, DiskSize, MemorySize, SandboxName, SandboxState, VcpuCount};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// `POST /v1/sandboxes`: only what the user said; the daemon fills in the rest.
@@ -50,6 +52,9 @@ pub struct CreateRequest {
     pub init: Init,
     /// Delete it when the first session that attaches to it ends.
     pub ephemeral: bool,
+    /// Labels: keys with values; at most 64.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    pub labels: Labels,
     /// Ports to publish, each `[ADDR:]PORT[:GUEST][/tcp|udp]`; at most 64.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub publish: Vec<Publication>,
@@ -69,12 +74,17 @@ pub struct StartRequest {
 }
 
 /// `POST …/set`: what is to change; the rest stays.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SetRequest {
     /// Whether the guest may reach the outside.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nat: Option<bool>,
+    /// Labels that change, one after the other: `KEY=VALUE` or `KEY` is set, `KEY-` removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub labels: Vec<LabelChange>,
 }
 
 /// `POST …/rename`.
@@ -222,6 +232,9 @@ pub struct Sandbox {
     /// Ports that are published while it runs.
     #[serde(default)]
     pub publish: Vec<Published>,
+    /// What people have written on it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub labels: BTreeMap<String, String>,
     /// Seconds since 1970.
     pub created_at: u64,
     /// The present or last run.

@@ -15,6 +15,7 @@ mod events;
 mod faults;
 mod health;
 mod hostile;
+mod labels;
 mod machine;
 mod publish;
 mod reconcile;

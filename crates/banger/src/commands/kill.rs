@@ -1,7 +1,7 @@
 //! `banger vm kill`.
 
 use super::App;
-use super::options::References;
+use super::options::Targets;
 use crate::client::path;
 use crate::client::request::Ask;
 use crate::exit::{Exit, Failure};
@@ -21,7 +21,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Kill {
     #[command(flatten)]
-    sandboxes: References,
+    sandboxes: Targets,
     /// TERM, KILL, INT, HUP, QUIT, USR1, USR2 or ABRT [default: KILL]
     #[arg(short, long, value_name = "SIGNAL")]
     signal: Option<String>,
@@ -36,7 +36,7 @@ impl Kill {
         let request = KillRequest {
             signal: self.signal.clone(),
         };
-        app.change(&self.sandboxes.references, "killed", |reference| {
+        app.change(&self.sandboxes, "killed", |reference| {
             Ask::json(Method::POST, path::sandbox(reference, "/kill"), &request)
         })
         .await

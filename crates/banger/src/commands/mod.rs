@@ -12,6 +12,7 @@ pub mod health;
 pub mod image;
 pub mod kernel;
 pub mod kill;
+pub mod label;
 pub mod list;
 pub mod logs;
 pub mod options;
@@ -31,6 +32,7 @@ pub mod top;
 pub mod topics;
 pub mod vm;
 
+use self::options::Targets;
 use crate::client::Client;
 use crate::client::request::Ask;
 use crate::exec::signals::Signals;
@@ -176,10 +178,10 @@ impl App {
         Signals::listen().map_err(|error| Fault::from_error(FaultCode::Failed, &error).into())
     }
 
-    /// Where the events about one of these references go: several bars would write over another.
+    /// Where the events about one of so many references go: several bars would write over another.
     #[must_use]
-    pub fn progress_of(&self, references: &[String], reference: &str) -> Progress {
-        if references.len() < 2 {
+    pub fn progress_of(&self, count: usize, reference: &str) -> Progress {
+        if count < 2 {
             return self.show.progress();
         }
         let plain = Show {
@@ -235,17 +237,18 @@ impl App {
     /// The fault of a single reference, or one about the daemon.
     pub async fn change(
         &self,
-        references: &[String],
+        targets: &Targets,
         done: &str,
         ask: impl Fn(&str) -> Ask,
     ) -> Result<Exit, Failure> {
         let client = self.client().await?;
-        let told = several::each(&client, references, async |reference| {
-            let progress = self.progress_of(references, &reference);
+        let chosen = several::choose(&client, self.show, targets).await?;
+        let count = chosen.count();
+        let act = async |reference: String| {
+            let progress = self.progress_of(count, &reference);
             operation::run::<Sandbox>(&client, ask(&reference), &progress).await
-        })
-        .await?;
-        several::conclude(self.show, told, |good| {
+        };
+        several::each_chosen(self.show, chosen, act, |good| {
             self.show.lines(good.iter().map(|(_, sandbox)| {
                 if self.show.quiet {
                     sandbox.id.clone()
@@ -254,5 +257,6 @@ impl App {
                 }
             }))
         })
+        .await
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::complete;
 use crate::exec::{Command, input::Wish};
+use banger_model::filter::{self, Filter, Subject};
+use banger_model::label::Label;
 use banger_model::publish::Publication;
 use banger_model::spec::NetworkMode;
 use banger_model::{ArtifactName, DiskSize, Init, MemorySize, SandboxName, VcpuCount};
-use banger_proto::owner::sandbox::CreateRequest;
+use banger_proto::owner::sandbox::{CreateRequest, Sandbox};
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use std::ffi::OsString;
@@ -48,6 +50,9 @@ pub struct Machine {
     /// Let it and that sandbox talk to each other (repeatable)
     #[arg(long, value_name = "SANDBOX", add = ArgValueCandidates::new(complete::sandboxes))]
     pub link: Vec<String>,
+    /// Write a label on it, to find it by with --filter (repeatable)
+    #[arg(long, value_name = "KEY[=VALUE]", add = ArgValueCandidates::new(complete::labels))]
+    pub label: Vec<Label>,
     /// Publish a port of the machine on this host; PORT 0 is any free one (repeatable)
     #[arg(short, long, value_name = "[ADDR:]PORT[:GUEST][/PROTOCOL]")]
     pub publish: Vec<Publication>,
@@ -74,6 +79,11 @@ impl Machine {
             links: self.link.clone(),
             init: self.init.unwrap_or_default(),
             ephemeral: false,
+            labels: self
+                .label
+                .iter()
+                .map(|label| (label.key.clone(), label.value.clone()))
+                .collect(),
             publish: self.publish.clone(),
             start: None,
         }
@@ -128,6 +138,48 @@ pub struct References {
     /// Name, id or unique beginning of an id; several at once are fine
     #[arg(required = true, value_name = "SANDBOX", add = ArgValueCandidates::new(complete::sandboxes))]
     pub references: Vec<String>,
+}
+
+/// Which sandboxes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Filters {
+    /// Only machines that match: label=KEY[=VALUE], state=STATE, image=PATTERN or name=PATTERN
+    /// (repeatable: all labels, and one of each of the others)
+    #[arg(long, value_name = "FILTER", add = ArgValueCandidates::new(complete::filters))]
+    pub filter: Vec<Filter>,
+}
+
+impl Filters {
+    /// Whether a sandbox is one of them.
+    #[must_use]
+    pub fn fit(&self, sandbox: &Sandbox) -> bool {
+        let subject = Subject {
+            name: &sandbox.name,
+            state: sandbox.state,
+            image: &sandbox.image.value,
+            labels: &sandbox.labels,
+        };
+        filter::matches(&self.filter, &subject)
+    }
+
+    /// As they were written.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let texts = self.filter.iter().map(ToString::to_string);
+        texts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// One or more sandboxes, or those that match.
+#[derive(Debug, Clone, Args)]
+pub struct Targets {
+    /// Name, id or unique beginning of an id; several at once are fine
+    #[arg(required_unless_present = "filter", conflicts_with = "filter", value_name = "SANDBOX",
+        add = ArgValueCandidates::new(complete::sandboxes))]
+    pub references: Vec<String>,
+    /// Instead of names.
+    #[command(flatten)]
+    pub filters: Filters,
 }
 
 /// Exactly one sandbox.

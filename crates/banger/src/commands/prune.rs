@@ -1,14 +1,17 @@
 //! `banger vm prune`.
 
 use super::App;
-use crate::client::path;
+use super::options::Filters;
 use crate::client::request::Ask;
+use crate::client::{Client, path};
 use crate::exit::{Exit, Failure};
+use crate::operation;
 use crate::show::{sandbox, words};
-use crate::{operation, several};
 use banger_model::SandboxState;
+use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::Sandbox;
 use clap::Args;
+use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::json;
 use std::io::{BufRead, IsTerminal};
@@ -16,17 +19,29 @@ use std::io::{BufRead, IsTerminal};
 const EXAMPLES: &str = "\
 Examples:
   banger vm prune
-  banger vm prune -f";
+  banger vm prune -f
+  banger vm prune --filter label=ci --filter 'name=test-*'";
 
 /// Delete all machines that do not run
 ///
-/// Lists them and asks. Machines that run, start or stop are never touched.
+/// Shows them and how much room that gives, and asks. A machine that runs, starts, stops or is being
+/// created is never touched; the daemon looks once more at the moment at which it would delete it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Prune {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    filters: Filters,
+}
+
+/// What became of one.
+enum Pruned {
+    Deleted,
+    /// It is in use now, or somebody else has deleted it.
+    Kept(Fault),
+    Failed(Fault),
 }
 
 impl Prune {
@@ -37,7 +52,7 @@ impl Prune {
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         let client = app.client().await?;
         let mut sandboxes: Vec<Sandbox> = client.get(path::plain("sandboxes")).await?;
-        sandboxes.retain(|sandbox| may_prune(sandbox.state));
+        sandboxes.retain(|sandbox| may_prune(sandbox.state) && self.filters.fit(sandbox));
         if sandboxes.is_empty() {
             if app.show.json {
                 app.show.json(&sandboxes)?;
@@ -49,18 +64,56 @@ impl Prune {
             app.show.note("nothing was deleted");
             return Ok(Exit::Failed);
         }
-        let ids: Vec<String> = sandboxes.into_iter().map(|sandbox| sandbox.id).collect();
-        let told = several::each(&client, &ids, async |reference| {
-            let ask = Ask::bare(Method::DELETE, path::sandbox(&reference, ""));
-            let progress = app.progress_of(&ids, &reference);
-            operation::run::<serde::de::IgnoredAny>(&client, ask, &progress).await?;
-            Ok(json!({ "deleted": reference }))
-        })
-        .await?;
-        several::conclude(app.show, told, |good| {
-            app.show.lines(good.iter().map(|(label, _)| label))
-        })
+        let count = sandboxes.len();
+        let tasks = sandboxes.into_iter().map(async |sandbox| {
+            let pruned = prune(app, &client, count, &sandbox).await;
+            (sandbox, pruned)
+        });
+        told(app, join_all(tasks).await)
     }
+}
+
+async fn prune(app: &App, client: &Client, count: usize, sandbox: &Sandbox) -> Pruned {
+    let ask = Ask::bare(Method::POST, path::sandbox(&sandbox.id, "/prune"));
+    let progress = app.progress_of(count, &sandbox.name);
+    match operation::run::<serde::de::IgnoredAny>(client, ask, &progress).await {
+        Ok(_) => Pruned::Deleted,
+        Err(fault) if fault.code == FaultCode::Refused => Pruned::Kept(fault),
+        Err(fault) => Pruned::Failed(fault),
+    }
+}
+
+fn told(app: &App, all: Vec<(Sandbox, Pruned)>) -> Result<Exit, Failure> {
+    let mut exit = Exit::Success;
+    let mut deleted = Vec::new();
+    for (sandbox, pruned) in all {
+        match pruned {
+            Pruned::Deleted => deleted.push(sandbox),
+            Pruned::Kept(fault) => app.show.note(&format!("kept: {}", fault.message)),
+            Pruned::Failed(fault) => {
+                app.show.failure(&fault.into());
+                exit = Exit::Failed;
+            }
+        }
+    }
+    if app.show.json {
+        let entry = |sandbox: &Sandbox| json!({ "deleted": sandbox.id, "name": sandbox.name });
+        app.show
+            .json(&deleted.iter().map(entry).collect::<Vec<_>>())?;
+    } else if app.show.quiet {
+        app.show.lines(deleted.iter().map(|sandbox| &sandbox.id))?;
+    } else {
+        app.show
+            .lines(deleted.iter().map(|sandbox| &sandbox.name))?;
+    }
+    app.show.note(&format!("{} freed", room(&deleted)));
+    Ok(exit)
+}
+
+/// What disks take on the host.
+fn room(sandboxes: &[Sandbox]) -> String {
+    let used = sandboxes.iter().map(|sandbox| sandbox.disk_used);
+    words::show_bytes(used.fold(0, u64::saturating_add))
 }
 
 const fn may_prune(state: SandboxState) -> bool {
@@ -80,7 +133,10 @@ fn confirmed(app: &App, sandboxes: &[Sandbox]) -> Result<bool, Failure> {
     }
     app.show.table(&sandbox::table(sandboxes, words::now()))?;
     let number = words::count(sandboxes.len(), "machine", "machines");
-    eprint!("delete {number} with all disks? [y/N] ");
+    eprint!(
+        "delete {number} with all disks, {} on this host? [y/N] ",
+        room(sandboxes)
+    );
     let mut answer = String::new();
     let read = stdin.lock().read_line(&mut answer);
     Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -89,20 +145,13 @@ fn confirmed(app: &App, sandboxes: &[Sandbox]) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use banger_model::admission::{Admission, Request, admit};
 
     #[test]
-    fn only_what_does_not_run_is_pruned() {
-        let pruned: Vec<_> = SandboxState::ALL
-            .into_iter()
-            .filter(|s| may_prune(*s))
-            .collect();
-        assert_eq!(
-            pruned,
-            [
-                SandboxState::Created,
-                SandboxState::Stopped,
-                SandboxState::NeedsRepair
-            ]
-        );
+    fn what_is_shown_before_it_is_deleted_is_what_the_daemon_would_delete() {
+        for state in SandboxState::ALL {
+            let go = admit(state, Request::Prune) == Admission::Go;
+            assert_eq!(may_prune(state), go, "{state}");
+        }
     }
 }

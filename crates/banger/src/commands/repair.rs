@@ -59,7 +59,7 @@ async fn each(
 ) -> Result<Vec<Told<Repaired>>, Fault> {
     several::each(client, references, async |reference| {
         let ask = Ask::bare(Method::POST, path::sandbox(&reference, "/repair"));
-        let progress = app.progress_of(references, &reference);
+        let progress = app.progress_of(references.len(), &reference);
         operation::run(client, ask, &progress).await
     })
     .await

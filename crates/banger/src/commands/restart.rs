@@ -1,7 +1,7 @@
 //! `banger vm restart`.
 
 use super::App;
-use super::options::References;
+use super::options::Targets;
 use crate::client::path;
 use crate::client::request::Ask;
 use crate::exit::{Exit, Failure};
@@ -19,7 +19,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Restart {
     #[command(flatten)]
-    sandboxes: References,
+    sandboxes: Targets,
     /// What to wait for: agent, or init (all of the image's services)
     #[arg(long, value_name = "WHAT", default_value = "agent")]
     wait: Wait,
@@ -32,7 +32,7 @@ impl Restart {
     /// The fault of a single reference, or one about the daemon.
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         let request = StartRequest { wait: self.wait };
-        app.change(&self.sandboxes.references, "restarted", |reference| {
+        app.change(&self.sandboxes, "restarted", |reference| {
             Ask::json(Method::POST, path::sandbox(reference, "/restart"), &request)
         })
         .await

@@ -1,7 +1,7 @@
 //! `banger vm set`.
 
 use super::App;
-use super::options::References;
+use super::options::Targets;
 use crate::client::path;
 use crate::client::request::Ask;
 use crate::exit::{Exit, Failure};
@@ -22,7 +22,7 @@ changes with the next start.";
 #[command(after_help = EXAMPLES, group = ArgGroup::new("change").required(true))]
 pub struct Set {
     #[command(flatten)]
-    sandboxes: References,
+    sandboxes: Targets,
     /// Let the guest reach the outside
     #[arg(long, group = "change")]
     nat: bool,
@@ -39,8 +39,9 @@ impl Set {
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         let request = SetRequest {
             nat: Some(self.nat && !self.no_nat),
+            ..SetRequest::default()
         };
-        app.change(&self.sandboxes.references, "changed", |reference| {
+        app.change(&self.sandboxes, "changed", |reference| {
             Ask::json(Method::POST, path::sandbox(reference, "/set"), &request)
         })
         .await

@@ -1,7 +1,7 @@
 //! `banger vm start`.
 
 use super::App;
-use super::options::References;
+use super::options::Targets;
 use crate::client::path;
 use crate::client::request::Ask;
 use crate::exit::{Exit, Failure};
@@ -13,14 +13,15 @@ use hyper::Method;
 const EXAMPLES: &str = "\
 Examples:
   banger vm start dev
-  banger vm start --wait init dev db";
+  banger vm start --wait init dev db
+  banger vm start --filter state=stopped";
 
 /// Start machines
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Start {
     #[command(flatten)]
-    sandboxes: References,
+    sandboxes: Targets,
     /// What to wait for: agent, or init (all of the image's services)
     #[arg(long, value_name = "WHAT", default_value = "agent")]
     wait: Wait,
@@ -33,7 +34,7 @@ impl Start {
     /// The fault of a single reference, or one about the daemon.
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         let request = StartRequest { wait: self.wait };
-        app.change(&self.sandboxes.references, "started", |reference| {
+        app.change(&self.sandboxes, "started", |reference| {
             Ask::json(Method::POST, path::sandbox(reference, "/start"), &request)
         })
         .await

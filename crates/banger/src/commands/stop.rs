@@ -1,7 +1,7 @@
 //! `banger vm stop`.
 
 use super::App;
-use super::options::References;
+use super::options::Targets;
 use crate::client::path;
 use crate::client::request::Ask;
 use crate::exit::{Exit, Failure};
@@ -11,14 +11,15 @@ use hyper::Method;
 const EXAMPLES: &str = "\
 Examples:
   banger vm stop dev
-  banger vm stop dev db";
+  banger vm stop dev db
+  banger vm stop --filter label=role=web --filter state=running";
 
 /// Shut machines down in order; their disks are kept
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Stop {
     #[command(flatten)]
-    sandboxes: References,
+    sandboxes: Targets,
 }
 
 impl Stop {
@@ -28,7 +29,7 @@ impl Stop {
     /// The fault of a single reference, or one about the daemon.
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         let request = serde_json::json!({});
-        app.change(&self.sandboxes.references, "stopped", |reference| {
+        app.change(&self.sandboxes, "stopped", |reference| {
             Ask::json(Method::POST, path::sandbox(reference, "/stop"), &request)
         })
         .await

@@ -1,8 +1,8 @@
 //! `banger vm`.
 
 use super::{
-    App, copy, create, delete, events, exec, health, kill, list, logs, ports, prune, publish,
-    rename, restart, run, set, show, start, stats, stop,
+    App, copy, create, delete, events, exec, health, kill, label, list, logs, ports, prune,
+    publish, rename, restart, run, set, show, start, stats, stop,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -22,6 +22,7 @@ pub enum VmCommand {
     Kill(kill::Kill),
     Set(set::Set),
     Rename(rename::Rename),
+    Label(label::Label),
     #[command(visible_alias = "rm")]
     Delete(delete::Delete),
     #[command(visible_alias = "ls")]
@@ -56,6 +57,7 @@ impl VmCommand {
             Self::Kill(verb) => verb.run(app).await,
             Self::Set(verb) => verb.run(app).await,
             Self::Rename(verb) => verb.run(app).await,
+            Self::Label(verb) => verb.run(app).await,
             Self::Delete(verb) => verb.run(app).await,
             Self::List(verb) => verb.run(app).await,
             Self::Show(verb) => verb.run(app).await,

@@ -137,6 +137,13 @@ pub fn details(sandbox: &Sandbox, now: u64) -> Table {
     for one in &sandbox.publish {
         line("published", published(one));
     }
+    for (key, value) in &sandbox.labels {
+        let text = match value.as_str() {
+            "" => key.clone(),
+            value => format!("{key}={value}"),
+        };
+        line("label", text);
+    }
     line("init", sandbox.init.to_string());
     if sandbox.ephemeral {
         line("ephemeral", "deleted when its first session ends".into());

@@ -97,6 +97,7 @@ pub fn router(api: Api) -> Router {
         .route("/repair", post(repair::strays))
         .route("/sandboxes/{sandbox}/ports", get(sandboxes::ports))
         .route("/sandboxes/{sandbox}/set", post(sandboxes::set))
+        .route("/sandboxes/{sandbox}/prune", post(sandboxes::prune))
         .route("/sandboxes/{sandbox}/rename", post(sandboxes::rename))
         .route("/sandboxes/{sandbox}/publish", post(sandboxes::publish))
         .route("/sandboxes/{sandbox}/unpublish", post(sandboxes::unpublish))

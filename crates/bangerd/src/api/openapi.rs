@@ -44,6 +44,7 @@ use utoipa::OpenApi;
         repair::strays,
         sandboxes::ports,
         sandboxes::set,
+        sandboxes::prune,
         sandboxes::rename,
         sandboxes::publish,
         sandboxes::unpublish,

@@ -200,6 +200,17 @@ pub(super) async fn delete(
     operate(&api, op, &name, |_| Asked::Delete).await
 }
 
+/// Ends a sandbox and removes everything of it, if it does not run when it is its turn; else refused.
+#[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/prune", params(("sandbox" = String, Path)),
+    responses((status = 200, description = "events", content_type = "application/x-ndjson"), (status = 404, body = Fault)))]
+pub(super) async fn prune(
+    State(api): State<Api>,
+    Op(op): Op,
+    Path(name): Path<String>,
+) -> Result<Response, Refused> {
+    operate(&api, op, &name, |_| Asked::Prune).await
+}
+
 /// Publishes ports besides those that are: at once when the guest runs, else with its next start.
 /// What is published already stays as it is.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/publish", request_body = PublishRequest, params(("sandbox" = String, Path)),

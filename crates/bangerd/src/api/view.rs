@@ -75,6 +75,7 @@ fn unreadable(record: Record, paths: &SandboxPaths) -> owner::Sandbox {
         links: vec![],
         init: record.spec.init,
         ephemeral: false,
+        labels: Default::default(),
         publish: vec![],
         created_at: record.created_at,
         run: None,
@@ -138,6 +139,12 @@ pub(super) fn sandbox(
             .collect(),
         links: record.spec.links.iter().map(ToString::to_string).collect(),
         init: record.spec.init,
+        labels: record
+            .spec
+            .labels
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect(),
         ephemeral: record.spec.ephemeral,
         publish: record
             .spec

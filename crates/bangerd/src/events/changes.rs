@@ -58,6 +58,7 @@ fn changed_fields(before: &Spec, after: &Spec) -> Vec<String> {
         links,
         init,
         ephemeral,
+        labels,
         publish: _told_apart,
     } = before;
     let compared = [
@@ -76,6 +77,7 @@ fn changed_fields(before: &Spec, after: &Spec) -> Vec<String> {
         ("links", *links != after.links),
         ("init", *init != after.init),
         ("ephemeral", *ephemeral != after.ephemeral),
+        ("labels", *labels != after.labels),
     ];
     let changed = compared.into_iter().filter(|(_, changed)| *changed);
     changed.map(|(name, _)| name.to_owned()).collect()

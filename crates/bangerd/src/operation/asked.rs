@@ -10,6 +10,7 @@
 //! | set           | gives up its place       | refused                        | changes it                           |
 //! | rename        | gives up its place       | refused                        | renames it                           |
 //! | delete        | gives up its place       | refused                        | deletes it                           |
+//! | prune         | gives up its place       | refused                        | deletes it, if nobody uses it        |
 //! | repair        | gives up its place       | refused                        | repairs it                           |
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
 //! | image-make    | leaves it to others      | nothing is left, or to others  | makes it                             |
@@ -65,6 +66,8 @@ pub enum Asked {
     },
     /// Remove everything of it.
     Delete,
+    /// Remove everything of it, if it does not run.
+    Prune,
     /// Bring record and host together again.
     Repair,
     /// Make an image of an archive that the client sends.
@@ -120,6 +123,7 @@ impl Asked {
             Self::Set { .. } => "set",
             Self::Rename { .. } => "rename",
             Self::Delete => "delete",
+            Self::Prune => "prune",
             Self::Repair => "repair",
             Self::ImageImport => "image-import",
             Self::ImageMake => "image-make",
@@ -138,7 +142,7 @@ impl Asked {
     pub const fn frees_room(&self) -> bool {
         matches!(
             self,
-            Self::Stop | Self::Kill { .. } | Self::Delete | Self::Repair
+            Self::Stop | Self::Kill { .. } | Self::Delete | Self::Prune | Self::Repair
         )
     }
 
@@ -155,7 +159,7 @@ impl Asked {
             Self::Stop => Some("a guest that shuts down cannot be called back"),
             Self::Kill { .. } => Some("a signal that was sent cannot be called back"),
             Self::Set { .. } | Self::Rename { .. } => Some("the change is being made"),
-            Self::Delete => Some("what is removed is gone"),
+            Self::Delete | Self::Prune => Some("what is removed is gone"),
             Self::Repair => Some("what is found is being cleaned"),
         }
     }
@@ -181,6 +185,7 @@ impl Asked {
             | Self::Set { .. }
             | Self::Rename { .. }
             | Self::Delete
+            | Self::Prune
             | Self::Repair
             | Self::ImageMake
             | Self::KernelImport { .. } => Fate::GoesOn,
@@ -211,6 +216,7 @@ mod tests {
                 to: "web".parse().expect("a name"),
             },
             Asked::Delete,
+            Asked::Prune,
             Asked::Repair,
             Asked::ImageImport,
             Asked::ImageMake,

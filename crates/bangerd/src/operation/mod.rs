@@ -24,6 +24,7 @@ pub use story::Place;
 use crate::host;
 use crate::progress::{Progress, Told};
 use crate::store::Store;
+use banger_model::SandboxId;
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::operation::Event;
 use futures_util::FutureExt;
@@ -192,6 +193,16 @@ impl Operations {
     #[must_use]
     pub fn count(&self) -> usize {
         self.lock().len()
+    }
+
+    /// Whether one that goes on makes this sandbox.
+    #[must_use]
+    pub fn creates(&self, id: SandboxId) -> bool {
+        let all = self.all();
+        all.iter().any(|operation| {
+            let Entry { subject, asked, .. } = &operation.entry;
+            subject.sandbox == Some(id) && matches!(asked, Asked::Create { .. })
+        })
     }
 
     /// One that goes on.

@@ -52,6 +52,28 @@ async fn a_late_follower_hears_the_story_from_the_beginning() {
 }
 
 #[tokio::test]
+async fn a_sandbox_is_being_created_until_its_creation_has_ended() {
+    let operations = Operations::default();
+    let ids = [1, 2].map(|number| SandboxId::from_random([number; 16]));
+    let name = "web";
+    let of = |id, asked| Entry::new(new_id(), Subject::sandbox(id, name), asked);
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let begun = operations.begin(of(ids[0], create().asked), |_| async {
+        let _end = gone.await;
+        Ok(serde_json::Value::Null)
+    });
+    let operation = begun.expect("new");
+    assert_eq!(ids.map(|id| operations.creates(id)), [true, false]);
+    go.send(()).expect("it waits");
+    all(&operation).await;
+    assert!(!operations.creates(ids[0]));
+    let other = of(ids[1], Asked::Stop);
+    let begun = operations.begin(other, |_| std::future::pending());
+    drop(begun.expect("new"));
+    assert!(!operations.creates(ids[1]), "a stop creates nothing");
+}
+
+#[tokio::test]
 async fn a_failure_carries_the_operations_id() {
     let operations = Operations::default();
     let begun = operations.begin(start(), |_| async {

@@ -53,6 +53,8 @@ pub enum Command {
     Delete(Progress, Reply),
     /// Make the disks and nothing else: the second half of a creation.
     Prepare(Progress, Reply),
+    /// End it and remove everything, if it does not run and nobody is about to start it.
+    Prune(Progress, Reply),
     /// Change what it is to be.
     Set(SetRequest, Progress, Reply),
     /// Bring record and host together again.
@@ -75,6 +77,7 @@ impl Command {
             Self::Restart(..) => Some(Request::Restart),
             Self::Kill(..) => Some(Request::Kill),
             Self::Delete(..) => Some(Request::Delete),
+            Self::Prune(..) => Some(Request::Prune),
             Self::Set(..) | Self::Rename(..) | Self::Publish(..) | Self::Unpublish(..) => {
                 Some(Request::Set)
             }
@@ -92,6 +95,7 @@ impl Command {
             | Self::StopUnused(_, progress, _)
             | Self::Restart(_, progress, _)
             | Self::Delete(progress, _)
+            | Self::Prune(progress, _)
             | Self::Prepare(progress, _)
             | Self::Repair(progress, _)
             | Self::Kill(_, progress, _)
@@ -123,6 +127,7 @@ impl Command {
             | Self::Rename(_, _, reply)
             | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
+            | Self::Prune(_, reply)
             | Self::Prepare(_, reply)
             | Self::Repair(_, reply)
             | Self::Publish(_, reply)
@@ -142,6 +147,7 @@ impl Command {
             | Self::Rename(_, _, reply)
             | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
+            | Self::Prune(_, reply)
             | Self::Prepare(_, reply)
             | Self::Repair(_, reply)
             | Self::Publish(_, reply)

@@ -6,7 +6,7 @@ use super::act::Work;
 use super::command::{Command, Message, Reply};
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
-use super::{Sandbox, View, ports, reconcile, refused, rename, stall};
+use super::{Sandbox, View, ports, reconcile, refused, rename, set, stall};
 use crate::guest::{Link, LinkError, Met};
 use crate::last_use::LastUse;
 use crate::layout::SandboxPaths;
@@ -273,9 +273,13 @@ impl Driver {
                 self.begin(Some(reply), progress, |work| works::delete(work).boxed());
                 self.work.iter_mut().for_each(|work| work.deletes = true);
             }
+            Command::Prune(progress, reply) => {
+                self.begin(Some(reply), progress, |work| works::prune(work).boxed());
+                self.work.iter_mut().for_each(|work| work.deletes = true);
+            }
             Command::Set(request, progress, reply) => {
                 self.begin(Some(reply), progress, move |work| {
-                    works::set(work, request).boxed()
+                    set::set(work, request).boxed()
                 });
             }
             Command::Repair(progress, reply) => {

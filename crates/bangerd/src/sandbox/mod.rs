@@ -20,6 +20,7 @@ mod phases;
 mod ports;
 mod reconcile;
 mod rename;
+mod set;
 mod shutdown;
 mod stall;
 mod starting;

@@ -1,15 +1,15 @@
 //! The pieces of work that a driver does, from what is asked to what is recorded.
 
 use super::act::{Failure, Work};
+use super::refused;
 use crate::config::period;
-use crate::host_network::Wish;
 use crate::operation;
 use crate::record::Record;
 use banger_model::SandboxState;
+use banger_model::admission::Refusal;
 use banger_model::plan::{Goal, Unfinished};
-use banger_model::spec::{NetworkMode, Wait};
+use banger_model::spec::Wait;
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::owner::sandbox::SetRequest;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -207,46 +207,16 @@ pub(super) async fn kill(mut work: Work, signal: Signal) -> Outcome {
     }
 }
 
-/// Changes what the sandbox is to be: recorded first, then at once where the host can.
-pub(super) async fn set(work: Work, request: SetRequest) -> Outcome {
-    let result = set_nat(&work, request.nat).await;
-    Outcome::of(work, result.map_err(Failure::from))
-}
-
-async fn set_nat(work: &Work, nat: Option<bool>) -> Result<(), Fault> {
-    let before = work.record();
-    let Some(nat) = nat.filter(|nat| *nat != before.spec.nat) else {
-        return Ok(());
-    };
-    work.put(|record| record.spec.nat = nat).await?;
-    let place = match (before.state, before.spec.network.value) {
-        (_, NetworkMode::None) => {
-            work.progress.note("it has no network: see `--network`");
-            return Ok(());
+/// Removes everything of what does not run. What needs repair may have a VMM all the same.
+pub(super) async fn prune(work: Work) -> Outcome {
+    match work.survey() {
+        Ok(found) if found.vmm.is_none() => delete(work).await,
+        Ok(_) => {
+            let fault = refused(&work.view.borrow(), Refusal::InUse);
+            Outcome::failed(work, fault)
         }
-        (SandboxState::Running, NetworkMode::User) => {
-            work.progress
-                .note("a network in user mode changes with the next start: `banger vm restart`");
-            return Ok(());
-        }
-        (SandboxState::Running, NetworkMode::Bridge) => before.network,
-        _ => return Ok(()),
-    };
-    let Some(place) = place else {
-        return Ok(());
-    };
-    let record = work.record();
-    let wish = Wish::of(record.id, &record.name, &record.spec, place.host_part);
-    let changed = work
-        .services
-        .host_network
-        .change(record.id, wish, work.progress.op())
-        .await;
-    if changed.is_err() {
-        // What the host did not take is not so.
-        work.put(|record| record.spec.nat = before.spec.nat).await?;
+        Err(fault) => Outcome::failed(work, fault),
     }
-    changed
 }
 
 /// Ends it and removes everything, the record last.

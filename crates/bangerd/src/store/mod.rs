@@ -49,6 +49,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up("ALTER TABLE sandboxes ADD COLUMN publish TEXT NOT NULL DEFAULT '[]';"),
     M::up("ALTER TABLE sandboxes ADD COLUMN leftovers TEXT;"),
     M::up(operations::TABLE),
+    M::up("ALTER TABLE sandboxes ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';"),
 ];
 
 /// Why the store could not be used.

@@ -28,7 +28,8 @@ pub(super) fn read_all(
     connection: &Connection,
 ) -> Result<(Vec<Record>, Vec<Unreadable>), StoreError> {
     let mut statement = connection.prepare(
-        "SELECT id, name, state, reason, created_at, spec, publish, run, network, leftovers
+        "SELECT id, name, state, reason, created_at, spec, publish, run, network, leftovers,
+            labels
          FROM sandboxes ORDER BY created_at, name",
     )?;
     let rows = statement.query_map([], |row| {
@@ -45,6 +46,7 @@ pub(super) fn read_all(
             run: text(7)?,
             network: text(8)?,
             leftovers: text(9)?,
+            labels: certain(10)?,
         })
     })?;
     let mut good = Vec::new();
@@ -110,5 +112,6 @@ fn salvaged_spec(text: &str) -> Option<Spec> {
         init: Init::default(),
         ephemeral: false,
         publish: vec![],
+        labels: Default::default(),
     })
 }

@@ -4,6 +4,7 @@ use super::StoreError;
 use crate::record::{OnBridge, Record, Run, Times};
 use crate::vmm::process::ProcessIdentity;
 use banger_model::host_names::TapSlot;
+use banger_model::label::Labels;
 use banger_model::plan::Unfinished;
 use banger_model::publish::{Publication, Published};
 use banger_model::spec::{Init, NetworkMode, Source, Sourced, Spec};
@@ -27,6 +28,7 @@ pub(super) struct Row {
     pub(super) run: Option<String>,
     pub(super) network: Option<String>,
     pub(super) leftovers: Option<String>,
+    pub(super) labels: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,6 +169,7 @@ impl TryFrom<StoredSpec> for Spec {
             init: stored.init,
             ephemeral: stored.ephemeral,
             publish: vec![],
+            labels: Labels::new(),
         })
     }
 }
@@ -240,6 +243,7 @@ impl From<&Record> for Row {
             network: record
                 .network
                 .map(|OnBridge { host_part, slot }| json(&StoredPlace { host_part, slot })),
+            labels: json(&record.spec.labels),
             leftovers: record.unfinished.as_ref().map(json),
         }
     }
@@ -250,19 +254,20 @@ impl Row {
         connection
             .prepare(
                 "INSERT INTO sandboxes
-                    (id, name, state, reason, created_at, spec, publish, run, network, leftovers)
+                    (id, name, state, reason, created_at, spec, publish, run, network, leftovers, labels)
                  VALUES
                     (:id, :name, :state, :reason, :created_at, :spec, :publish, :run, :network,
-                     :leftovers)
+                     :leftovers, :labels)
                  ON CONFLICT (id) DO UPDATE SET
                     name = :name, state = :state, reason = :reason, spec = :spec,
-                    publish = :publish, run = :run, network = :network, leftovers = :leftovers",
+                    publish = :publish, run = :run, network = :network, leftovers = :leftovers,
+                    labels = :labels",
             )?
             .execute(named_params! {
                 ":id": self.id, ":name": self.name, ":state": self.state, ":reason": self.reason,
                 ":created_at": self.created_at, ":spec": self.spec,
                 ":publish": self.publish, ":run": self.run, ":network": self.network,
-                ":leftovers": self.leftovers,
+                ":leftovers": self.leftovers, ":labels": self.labels,
             })?;
         Ok(())
     }
@@ -285,6 +290,7 @@ impl Row {
             created_at: u64::try_from(self.created_at).unwrap_or(0),
             spec: Spec {
                 publish: publish.into_iter().map(Published::from).collect(),
+                labels: parsed(&self.labels).map_err(bad)?,
                 ..spec.try_into().map_err(bad)?
             },
             run: run.map(Run::from),

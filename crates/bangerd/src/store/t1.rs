@@ -26,6 +26,9 @@ fn record(first: u8, name: &str) -> Record {
         links: [SandboxId::from_random([9; 16])].into(),
         init: Init::None,
         ephemeral: true,
+        labels: [("role", "web"), ("ci", "")]
+            .map(|(key, value)| (key.parse().expect("key"), value.parse().expect("value")))
+            .into(),
         publish: vec![
             Published::new("[::1]:8080:80".parse().expect("publication")),
             Published {
@@ -117,6 +120,7 @@ async fn a_database_from_before_published_ports_is_taken_over() {
     assert!(bad.is_empty());
     let mut wanted = record(1, "web");
     wanted.spec.publish.clear();
+    wanted.spec.labels.clear();
     wanted.network = None;
     assert_eq!(all, [wanted]);
 }

@@ -67,7 +67,7 @@ impl Supervisor {
                 (asked, Some((place, sandbox))) => {
                     supervisor.change(sandbox, asked, place, true, &going).await
                 }
-                (Asked::Delete, None) => Ok(Made::Nothing),
+                (Asked::Delete | Asked::Prune, None) => Ok(Made::Nothing),
                 (Asked::Create { request }, None) => {
                     let Some(id) = subject.sandbox else {
                         return Err(Fault::new(FaultCode::Failed, "it has no id"));

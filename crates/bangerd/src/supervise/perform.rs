@@ -7,7 +7,8 @@ use crate::operation::{self, Asked, Going, RunMark};
 use crate::progress::{Progress, Told};
 use crate::record::Record;
 use crate::sandbox::command::parse_signal;
-use crate::sandbox::{Command, PlaceInLine, Reply, Sandbox};
+use crate::sandbox::{self, Command, PlaceInLine, Reply, Sandbox};
+use banger_model::admission::Refusal;
 use banger_model::{ArtifactName, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::artifact::KernelImport;
@@ -58,6 +59,10 @@ impl Supervisor {
             Asked::Kill { signal } => parse_signal(signal)?,
             _ => Signal::KILL,
         };
+        if asked == Asked::Prune && self.operations.creates(sandbox.id) {
+            // Between its disks and its start it is like one that nobody wants.
+            return Err(sandbox::refused(&sandbox.view(), Refusal::InUse));
+        }
         let new_name = match &asked {
             Asked::Rename { to } => Some(self.services.registry.rename(sandbox.id, to.clone())?),
             _ => None,
@@ -124,8 +129,9 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         Asked::Stop => Command::Stop(progress, reply),
         Asked::Restart { wait, .. } => Command::Restart(*wait, progress, reply),
         Asked::Kill { .. } => Command::Kill(signal, progress, reply),
-        Asked::Set { change } => Command::Set(*change, progress, reply),
+        Asked::Set { change } => Command::Set(change.clone(), progress, reply),
         Asked::Delete => Command::Delete(progress, reply),
+        Asked::Prune => Command::Prune(progress, reply),
         Asked::Repair => Command::Repair(progress, reply),
         // These are no driver's, or take more than what was asked.
         Asked::Rename { .. }

@@ -40,4 +40,40 @@ pub(super) const LIST: &[Mutation] = &[
             "rename::a_guest_that_cannot_be_told_is_renamed_and_follows_with_the_next_start",
         ),
     },
+    Mutation {
+        holds: "a machine has no more labels than allowed",
+        file: "crates/bangerd/src/supervise.rs",
+        from: "label::check(&spec.labels)",
+        to: "label::check(&label::Labels::new())",
+        test: whole("labels::labels_are_kept_changed_and_shown"),
+    },
+    Mutation {
+        holds: "all filters about labels must match",
+        file: "crates/banger-model/src/filter.rs",
+        from: "labels.all(|filter| filter.fits(subject))",
+        to: "labels.any(|filter| filter.fits(subject))",
+        test: unit(
+            "banger-model",
+            "filter::tests::all_labels_must_match_and_one_of_each_other_kind",
+        ),
+    },
+    Mutation {
+        holds: "what runs is not pruned, whatever an old list says",
+        file: "crates/bangerd/src/sandbox/command.rs",
+        from: "Self::Prune(..) => Some(Request::Prune),",
+        to: "Self::Prune(..) => None,",
+        test: whole(
+            "labels::a_machine_that_runs_or_is_being_made_is_not_pruned_whatever_an_old_list_says",
+        ),
+    },
+    Mutation {
+        holds: "what is being made is not pruned",
+        file: "crates/bangerd/src/operation/mod.rs",
+        from: "subject.sandbox == Some(id) && matches!(asked, Asked::Create { .. })",
+        to: "subject.sandbox == Some(id) && asked == &Asked::Stop",
+        test: unit(
+            "bangerd",
+            "operation::tests::a_sandbox_is_being_created_until_its_creation_has_ended",
+        ),
+    },
 ];

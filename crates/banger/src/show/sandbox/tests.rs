@@ -26,6 +26,7 @@ fn sample() -> Sandbox {
         init: Init::Auto,
         ephemeral: false,
         publish: vec![],
+        labels: [("ci".into(), String::new())].into(),
         created_at: 1000,
         run: Some(Run {
             pid: Some(77),
@@ -159,6 +160,7 @@ fn details_say_where_each_value_came_from() {
     addresses       172.16.0.2
     networks        shop
     outside access  no
+    label           ci
     init            auto
     age             5min
     directory       /state/sandboxes/0123

@@ -185,7 +185,7 @@ fn one(state: &Shared, method: &str, reference: &str, rest: &[&str]) -> Reply {
     };
     match (method, rest) {
         ("GET", []) => json_reply(found),
-        ("DELETE", []) => {
+        ("DELETE", []) | ("POST", ["prune"]) => {
             lock(state).sandboxes.retain(|s| s["id"] != found["id"]);
             events(&[json!({"event": "done", "result": null})])
         }

@@ -21,6 +21,7 @@ fn seen(state: SandboxState) -> Seen {
         init: Init::Auto,
         ephemeral: false,
         publish: vec![],
+        labels: Default::default(),
     };
     let record = Record {
         id: banger_model::SandboxId::from_random([7; 16]),
