@@ -14,6 +14,7 @@ pub mod plan;
 pub mod policy;
 pub mod publish;
 pub mod reference;
+pub mod resize;
 pub mod size;
 pub mod spec;
 pub mod state;

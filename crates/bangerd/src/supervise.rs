@@ -19,11 +19,12 @@ use crate::sandbox::{self, Clock, Command, Origin, Sandbox};
 use crate::services::Services;
 use crate::vmm::console;
 use banger_model::defaults::{HostSize, vm_defaults};
+use banger_model::resize::Sizes;
 use banger_model::spec::{NetworkMode, Source, Sourced, Spec};
 use banger_model::{SandboxState, size};
-use banger_model::{label, publish};
+use banger_model::{VcpuCount, label, publish};
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::owner::sandbox::CreateRequest;
+use banger_proto::owner::sandbox::{CreateRequest, SetRequest};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,19 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Judges other sizes for a sandbox against the host, as those of a new one.
+    ///
+    /// # Errors
+    /// `BadRequest` for what the host can never give.
+    pub fn judge_sizes(&self, request: &SetRequest) -> Result<(), Fault> {
+        let sizes = sandbox::wanted_sizes(request);
+        judge(
+            &sizes,
+            host::size(),
+            host::room(&self.services.layout.state),
+        )
+    }
+
     /// The spec of a request: what it says, the rest from defaults, judged against the host.
     ///
     /// # Errors
@@ -86,7 +100,7 @@ impl Supervisor {
         let host = host::size();
         let room = host::room(&self.services.layout.state);
         let mut spec = fill_in(request, &self.services.config, host);
-        judge(&spec, host, room)?;
+        judge(&sizes_of(&spec), host, room)?;
         label::check(&spec.labels).map_err(|error| Fault::new(FaultCode::BadRequest, error))?;
         let publish = publish::add(&[], &request.publish);
         spec.publish = publish.map_err(|error| sandbox::cannot_publish(&error))?;
@@ -207,8 +221,17 @@ fn given<T>(request: Option<T>, default: Sourced<T>) -> Sourced<T> {
     request.map_or(default, |value| Sourced::new(value, Source::Request))
 }
 
+fn sizes_of(spec: &Spec) -> Sizes {
+    Sizes {
+        vcpu: Some(spec.vcpu.value),
+        memory: Some(spec.memory.value),
+        work_disk: Some(spec.work_disk.value),
+        system_disk: Some(spec.system_disk.value),
+    }
+}
+
 /// Refuses what the host can never give, whatever else runs on it.
-fn judge(spec: &Spec, host: HostSize, room: Option<Room>) -> Result<(), Fault> {
+fn judge(sizes: &Sizes, host: HostSize, room: Option<Room>) -> Result<(), Fault> {
     let refuse = |what: &str, asked: String, has: String, option: &str| {
         Err(Fault::new(
             FaultCode::BadRequest,
@@ -216,21 +239,27 @@ fn judge(spec: &Spec, host: HostSize, room: Option<Room>) -> Result<(), Fault> {
         )
         .with_remedy(format!("give {option} at most {has}")))
     };
-    let vcpu = spec.vcpu.value.get();
-    if host.processors > 0 && vcpu > host.processors {
+    if let Some(vcpu) = sizes.vcpu.map(VcpuCount::get)
+        && host.processors > 0
+        && vcpu > host.processors
+    {
         let (asked, has) = (vcpu.to_string(), host.processors.to_string());
         return refuse("virtual processors", asked, has, "--vcpu");
     }
-    let memory = spec.memory.value;
-    if host.memory_mib > 0 && memory.mib() > host.memory_mib {
+    if let Some(memory) = sizes.memory
+        && host.memory_mib > 0
+        && memory.mib() > host.memory_mib
+    {
         let has = size::show_bytes(host.memory_mib * size::MIB);
         return refuse("memory", memory.to_string(), has, "--memory");
     }
     for (disk, option) in [
-        (spec.work_disk.value, "--disk-size"),
-        (spec.system_disk.value, "--system-disk-size"),
+        (sizes.work_disk, "--disk-size"),
+        (sizes.system_disk, "--system-disk-size"),
     ] {
-        if let Some(room) = room.filter(|room| disk.bytes() > room.total) {
+        if let Some(disk) = disk
+            && let Some(room) = room.filter(|room| disk.bytes() > room.total)
+        {
             return refuse(
                 "disk",
                 disk.to_string(),
@@ -264,7 +293,7 @@ mod tests {
         let mut request = CreateRequest::default();
         change(&mut request);
         let spec = fill_in(&request, &config(), HOST);
-        judge(&spec, HOST, ROOM).map(|()| spec)
+        judge(&sizes_of(&spec), HOST, ROOM).map(|()| spec)
     }
 
     #[test]
@@ -328,6 +357,6 @@ mod tests {
     #[test]
     fn a_host_whose_size_is_unknown_refuses_nothing() {
         let spec = fill_in(&CreateRequest::default(), &config(), HostSize::default());
-        assert!(judge(&spec, HostSize::default(), None).is_ok());
+        assert!(judge(&sizes_of(&spec), HostSize::default(), None).is_ok());
     }
 }

@@ -81,6 +81,22 @@ pub struct SetRequest {
     /// Whether the guest may reach the outside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nat: Option<bool>,
+    /// Virtual processors, 1 to 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub vcpu: Option<VcpuCount>,
+    /// Memory in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub memory_mib: Option<MemorySize>,
+    /// Nominal size of the work disk in MiB; it only grows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub disk_mib: Option<DiskSize>,
+    /// Nominal size of the system disk in MiB; it only grows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub system_disk_mib: Option<DiskSize>,
     /// Labels that change, one after the other: `KEY=VALUE` or `KEY` is set, `KEY-` removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]

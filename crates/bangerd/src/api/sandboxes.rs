@@ -169,6 +169,7 @@ pub(super) async fn set(
     Path(name): Path<String>,
     Json(request): Json<SetRequest>,
 ) -> Result<Response, Refused> {
+    api.supervisor.judge_sizes(&request)?;
     operate(&api, op, &name, |_| Asked::Set { change: request }).await
 }
 

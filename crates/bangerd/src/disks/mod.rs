@@ -2,6 +2,7 @@
 //! runs, the room it needs, the directory it builds in.
 
 mod error;
+pub(crate) mod grow;
 pub mod programs;
 pub(crate) mod space;
 pub(crate) mod sparse_ext4;

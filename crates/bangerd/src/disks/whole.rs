@@ -10,7 +10,10 @@ use std::path::Path;
 const SUPERBLOCK: u64 = 1024;
 const BLOCKS_LOW: usize = 0x4;
 const LOG_BLOCK_SIZE: usize = 0x18;
+const BLOCKS_PER_GROUP: usize = 0x20;
 const MAGIC: usize = 0x38;
+const RESERVED_DESCRIPTORS: usize = 0xce;
+const DESCRIPTOR_SIZE: usize = 0xfe;
 
 /// Why a file is no whole ext4; `None` when it is one.
 ///
@@ -19,23 +22,62 @@ const MAGIC: usize = 0x38;
 pub(crate) fn what_is_wrong(path: &Path) -> io::Result<Option<&'static str>> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
-    let mut block = [0; 0x40];
-    if file.read_exact_at(&mut block, SUPERBLOCK).is_err() {
+    let Some(block) = superblock(&file) else {
         return Ok(Some("it is cut off before its superblock"));
-    }
-    let field = |at: usize| -> u32 {
-        let bytes = block
-            .get(at..at + 4)
-            .and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, u32::from_le_bytes)
     };
-    if block.get(MAGIC..MAGIC + 2) != Some(&[0x53, 0xef]) {
+    let Some(size) = size_of(&block) else {
         return Ok(Some("it is no ext4"));
+    };
+    Ok((length < size.bytes).then_some("it is cut off"))
+}
+
+/// How large a file system is, and can become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// What it has, in bytes.
+    pub(crate) bytes: u64,
+    /// What the room kept for its group descriptors is enough for, in bytes. Beyond that it would have
+    /// to be laid out anew, which e2fsprogs 1.47.0 breaks off (seen), and leaves it damaged.
+    pub(crate) most: u64,
+}
+
+/// How large the ext4 in a file is; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn size(path: &Path) -> io::Result<Option<Size>> {
+    Ok(superblock(&File::open(path)?).and_then(|block| size_of(&block)))
+}
+
+fn superblock(file: &File) -> Option<[u8; 0x100]> {
+    let mut block = [0; 0x100];
+    file.read_exact_at(&mut block, SUPERBLOCK).ok()?;
+    Some(block)
+}
+
+fn size_of(block: &[u8; 0x100]) -> Option<Size> {
+    let number = |at: usize, length: usize| -> u64 {
+        let bytes = block.get(at..at + length).unwrap_or_default();
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    if number(MAGIC, 2) != 0xef53 {
+        return None;
     }
-    let size = u64::from(field(BLOCKS_LOW))
-        .checked_shl(10 + field(LOG_BLOCK_SIZE).min(6))
-        .unwrap_or(u64::MAX);
-    Ok((length < size).then_some("it is cut off"))
+    let log = u32::try_from(number(LOG_BLOCK_SIZE, 4).min(6)).unwrap_or(0);
+    let block_size = 1024_u64 << log;
+    let blocks = number(BLOCKS_LOW, 4);
+    let group = number(BLOCKS_PER_GROUP, 4).max(1);
+    let descriptors = block_size / number(DESCRIPTOR_SIZE, 2).max(32);
+    let held =
+        blocks.div_ceil(group).div_ceil(descriptors.max(1)) + number(RESERVED_DESCRIPTORS, 2);
+    let most = held.saturating_mul(descriptors).saturating_mul(group);
+    Some(Size {
+        bytes: blocks.saturating_mul(block_size),
+        most: most.saturating_mul(block_size),
+    })
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub use command::{Cancelling, Command, Reply};
 pub use driver::{Origin, spawn};
 pub use line::PlaceInLine;
 pub(crate) use ports::{cannot_publish, ports_are_free};
+pub(crate) use set::wanted_sizes;
 pub use survey::{vmm_lives, vmm_of};
 
 use crate::guest::Link;

@@ -44,6 +44,10 @@ impl Work {
             record.spec.publish = publish;
         })
         .await?;
+        if let Err(fault) = self.grow_disks().await {
+            // What is on it is of more use at its old size than not at all.
+            self.progress.note(fault.to_string());
+        }
         self.reach(Goal::Running).await?;
         if wait == Wait::Init
             && let Err(fault) = phases::settle(self).await

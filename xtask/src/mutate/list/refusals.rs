@@ -36,8 +36,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "more processors than the host has are refused",
         file: "crates/bangerd/src/supervise.rs",
-        from: "vcpu > host.processors {",
-        to: "vcpu > 64 * host.processors {",
+        from: "&& vcpu > host.processors\n",
+        to: "&& vcpu > 64 * host.processors\n",
         test: whole("refusal::what_cannot_be_is_refused_before_anything_is_made"),
     },
     Mutation {
@@ -50,8 +50,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "more memory than the host has is refused",
         file: "crates/bangerd/src/supervise.rs",
-        from: "memory.mib() > host.memory_mib {",
-        to: "memory.mib() > 1000 * host.memory_mib {",
+        from: "&& memory.mib() > host.memory_mib\n",
+        to: "&& memory.mib() > 1000 * host.memory_mib\n",
         test: whole("refusal::what_cannot_be_is_refused_before_anything_is_made"),
     },
     Mutation {

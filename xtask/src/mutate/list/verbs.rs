@@ -76,4 +76,39 @@ pub(super) const LIST: &[Mutation] = &[
             "operation::tests::a_sandbox_is_being_created_until_its_creation_has_ended",
         ),
     },
+    Mutation {
+        holds: "a disk never shrinks",
+        file: "crates/banger-model/src/resize.rs",
+        from: "wanted.filter(|wanted| *wanted < has)",
+        to: "wanted.filter(|wanted| *wanted > has && *wanted < has)",
+        test: whole("set::what_cannot_be_is_refused_before_anything_changes"),
+    },
+    Mutation {
+        holds: "a disk that could not grow while its guest ran grows with the next start",
+        file: "crates/bangerd/src/sandbox/starting.rs",
+        from: "if let Err(fault) = self.grow_disks().await {",
+        to: "if false && let Err(fault) = self.grow_disks().await {",
+        test: whole(
+            "set::sizes_of_a_machine_that_runs_change_with_the_next_start_whatever_comes_in_between",
+        ),
+    },
+    Mutation {
+        holds: "a disk that cannot grow leaves the record as it was",
+        file: "crates/bangerd/src/sandbox/set.rs",
+        from: "let result = take(work, spec, &changed).await;\n    if result.is_err() {",
+        to: "let result = take(work, spec, &changed).await;\n    if false {",
+        test: whole(
+            "set::a_disk_that_cannot_grow_leaves_the_record_as_it_was_and_the_machine_starts_with_it",
+        ),
+    },
+    Mutation {
+        holds: "who is at work on a disk is waited for",
+        file: "crates/bangerd/src/disks/grow.rs",
+        from: "flock(&file, FlockOperation::LockExclusive)",
+        to: "flock(&file, FlockOperation::Unlock)",
+        test: unit(
+            "bangerd",
+            "disks::grow::t1::who_is_at_work_on_it_is_waited_for",
+        ),
+    },
 ];
