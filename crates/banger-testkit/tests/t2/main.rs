@@ -11,3 +11,4 @@
 
 mod doctor;
 mod full_disk;
+mod prove;

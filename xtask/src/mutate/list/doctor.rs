@@ -1,6 +1,6 @@
 //! The doctor: that it looks, does not touch, and misses nothing.
 
-use super::{unit, whole};
+use super::{full_disk, unit, whole};
 use crate::mutate::Mutation;
 
 const LEFT: &str = "doctor::each_thing_that_is_left_on_purpose_is_found_and_is_somebodys";
@@ -43,6 +43,13 @@ pub(super) const LIST: &[Mutation] = &[
             "bangerd",
             "doctor::prove::tests::a_baseline_hides_what_was_there_but_not_what_lived_then",
         ),
+    },
+    Mutation {
+        holds: "links that carry the mark of this installation are found",
+        file: "crates/bangerd/src/doctor/prove/mod.rs",
+        from: "if self.living.installation.as_deref() != Some(installation) {",
+        to: "if self.living.installation.as_deref() == Some(installation) {",
+        test: full_disk("prove::links_rules_and_mounts_that_are_left_are_found_with_their_owner"),
     },
     Mutation {
         holds: "a check that hangs fails",

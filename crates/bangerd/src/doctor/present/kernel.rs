@@ -28,8 +28,8 @@ pub(super) fn read(look: &Look, processes: &[Process], present: &mut Present) {
     cgroups(look, processes, present);
 }
 
-fn thing(kind: Kind, name: impl Into<String>, id: impl ToString, clue: Clue) -> Seen {
-    let (name, id) = (name.into(), id.to_string());
+fn thing(kind: Kind, name: impl Into<String>, id: impl Into<String>, clue: Clue) -> Seen {
+    let (name, id) = (name.into(), id.into());
     Seen {
         thing: Thing { kind, name, id },
         uid: None,
@@ -68,7 +68,8 @@ fn links(present: &mut Present) {
         };
         other_network |= name_to_index(&socket, &name).ok() != Some(index);
         let alias = text(&directory.join(&name).join("ifalias"));
-        found.push(thing(Kind::Link, &*name, index, link_clue(&name, &alias)));
+        let clue = link_clue(&name, &alias);
+        found.push(thing(Kind::Link, &*name, index.to_string(), clue));
     }
     if other_network || found.is_empty() {
         present

@@ -1,0 +1,93 @@
+//! `banger doctor --prove` on a host of the test's own: links, rules and mounts that were left are found with
+//! their owner, what can be swept is, and nothing of others is touched.
+
+use banger_testkit::namespaces::{own_network, tool};
+use banger_testkit::world::kill;
+use banger_testkit::{World, checks, eventually};
+use serde_json::Value;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What is left: kind, name, whose.
+fn left(world: &World) -> Vec<(String, String, String)> {
+    let proof = world.run(["doctor", "--prove", "--json"]).json();
+    assert_eq!(
+        proof["not_seen"],
+        serde_json::json!([]),
+        "root sees everything"
+    );
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    let all = proof["left"].as_array().expect("a list").iter();
+    all.map(|one| {
+        (
+            text(one, "kind"),
+            text(one, "name"),
+            text(one, "belongs_to"),
+        )
+    })
+    .collect()
+}
+
+fn has(left: &[(String, String, String)], kind: &str, name: &str, whose: &str) -> bool {
+    let is_it = |(k, n, w): &(String, String, String)| {
+        k == kind && n.contains(name) && w.starts_with(whose)
+    };
+    left.iter().any(is_it)
+}
+
+#[test]
+fn links_rules_and_mounts_that_are_left_are_found_with_their_owner() {
+    own_network(|| {
+        let world = World::simulated();
+        world.configure("network = \"bridge\"\naccelerator = \"tcg\"\nstart_limit_seconds = 20\n");
+        // Somebody's own, from before; only this one is never told.
+        tool("ip tuntap add tap-fc-900 mode tap");
+        let _ = world.run(["doctor", "--prove", "--baseline"]).good();
+        assert_eq!(left(&world), []);
+        let _ = world.run(checks::run(&["-d", "--name", "web"])).good();
+        assert_eq!(left(&world), [], "what a machine that runs has is its own");
+        // Daemon and VMM die; helper and guest with them: what the kernel has stays.
+        world.kill_daemon();
+        kill(world.vmms()[0]);
+        eventually("the end of the VMM", LIMIT, || {
+            if world.vmms().is_empty() {
+                Ok(())
+            } else {
+                Err("it lives")
+            }
+        });
+        tool("ip tuntap add tap-fc-901 mode tap");
+        let mounted = world.state().join("sandboxes/mounted");
+        std::fs::create_dir(&mounted).expect("made");
+        tool(&format!("mount -t tmpfs tmpfs {}", mounted.display()));
+        let all = left(&world);
+        assert!(has(&all, "link", "tap-fc-1", "machine web ("), "{all:#?}");
+        assert!(has(&all, "link", "br-fc", "daemon"), "{all:#?}");
+        assert!(has(&all, "rules", "inet banger", "daemon"), "{all:#?}");
+        assert!(has(&all, "link", "tap-fc-901", "unknown"), "{all:#?}");
+        assert!(
+            has(&all, "mount", "sandboxes/mounted", "unknown"),
+            "{all:#?}"
+        );
+        assert!(!has(&all, "link", "tap-fc-900", ""), "{all:#?}");
+        tool(&format!("umount {}", mounted.display()));
+        std::fs::remove_dir(&mounted).expect("removed");
+        // The next daemon, asked to repair, leaves nothing of its own and everything of others.
+        let _ = world.run(["doctor", "--fix"]);
+        let _ = world.run(["vm", "rm", "web"]).good();
+        world.stop_daemon();
+        let rest = left(&world);
+        assert_eq!(rest.len(), 1, "{rest:#?}");
+        assert!(has(&rest, "link", "tap-fc-901", "unknown"), "{rest:#?}");
+        let links = tool("ip -br link");
+        assert!(
+            links.contains("tap-fc-900") && links.contains("tap-fc-901"),
+            "{links}"
+        );
+        assert!(
+            !links.contains("br-fc") && !tool("nft list tables").contains("banger"),
+            "{links}"
+        );
+    });
+}
