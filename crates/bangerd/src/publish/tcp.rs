@@ -15,18 +15,21 @@ pub(super) const MOST_CONNECTIONS: usize = 256;
 /// After a connection could not be accepted: out of descriptors, for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A client's connection; reset when it is dropped before it has ended in order.
-struct Client {
-    socket: TcpStream,
-    in_order: bool,
-}
+/// A client's connection, reset when it is closed before it has ended in order: also by the kernel, for a
+/// daemon that is killed. A part of an answer would pass for the whole otherwise.
+struct Client(TcpStream);
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        if !self.in_order {
-            // Closing with a linger time of zero sends a reset (socket(7), tcp(7)).
-            let _closed_already = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
-        }
+impl Client {
+    /// Closing with a linger time of zero sends a reset (socket(7), tcp(7)).
+    fn of(socket: TcpStream) -> rustix::io::Result<Self> {
+        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+        Ok(Self(socket))
+    }
+
+    /// Both ways have ended: what is written still is delivered.
+    fn end_in_order(self) {
+        // One that is gone has no use for it.
+        let _gone = sockopt::set_socket_linger(&self.0, None);
     }
 }
 
@@ -43,9 +46,12 @@ pub(super) async fn serve(listener: TcpListener, to: GuestPort, places: Arc<Sema
                 continue;
             }
         };
-        let client = Client {
-            socket,
-            in_order: false,
+        let client = match Client::of(socket) {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::debug!(%to, "cannot set a connection up: {error}");
+                continue;
+            }
         };
         // It is never closed; without a place the client waits here, and the next in the kernel.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -59,16 +65,20 @@ pub(super) async fn serve(listener: TcpListener, to: GuestPort, places: Arc<Sema
     }
 }
 
-async fn carry(mut client: Client, to: &GuestPort) {
+async fn carry(client: Client, to: &GuestPort) {
     // What was one segment stays one; a client that is gone without a word is noticed.
-    let options = client.socket.set_nodelay(true);
-    let options = options.and_then(|()| Ok(sockopt::set_socket_keepalive(&client.socket, true)?));
+    let options = client.0.set_nodelay(true);
+    let options = options.and_then(|()| Ok(sockopt::set_socket_keepalive(&client.0, true)?));
     if let Err(error) = options {
         tracing::debug!(%to, "cannot set a connection up: {error}");
         return;
     }
     match to.dial().await {
-        Ok(stream) => client.in_order = pump::run(&stream, &client.socket).await.is_ok(),
+        Ok(stream) => {
+            if pump::run(&stream, &client.0).await.is_ok() {
+                client.end_in_order();
+            }
+        }
         Err(fault) => tracing::debug!(%to, "a connection is closed: {fault}"),
     }
 }

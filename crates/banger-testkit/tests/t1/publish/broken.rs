@@ -63,3 +63,26 @@ fn a_killed_guest_resets_its_connections_and_closes_its_ports() {
         }
     });
 }
+
+#[test]
+fn a_killed_daemon_breaks_connections_off_instead_of_ending_them() {
+    let (server, port) = listener();
+    let (world, at) = publishing(&port);
+    let mut client = connect(at);
+    let (mut connection, _) = server.accept().expect("accepted");
+    connection.write_all(b"half").expect("written");
+    client.read_exact(&mut [0; 4]).expect("read");
+    world.kill_daemon();
+    let ended = client.read(&mut [0; 10]);
+    assert!(is_reset(&ended), "{ended:?}");
+    // The next daemon opens the port again, and a whole answer ends in order.
+    let _ = world.run(["vm", "list"]).good();
+    let mut client = connect(at);
+    let (mut connection, _) = server.accept().expect("accepted");
+    connection.write_all(b"whole").expect("written");
+    drop(connection);
+    client.shutdown(std::net::Shutdown::Write).expect("ended");
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).expect("ended in order");
+    assert_eq!(answer, b"whole");
+}
