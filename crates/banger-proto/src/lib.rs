@@ -9,6 +9,8 @@
 
 pub mod fault;
 pub mod guest;
+#[cfg(any(feature = "owner", feature = "root"))]
+pub mod op;
 #[cfg(feature = "owner")]
 pub mod owner;
 #[cfg(feature = "root")]

@@ -11,6 +11,8 @@
 //! | `silent` | takes the connection and never answers |
 //! | `garbage` | answers the hello with endless garbage |
 //! | `endless-frame` | answers the hello, then begins a frame and drips its bytes |
+//! | `waits` | works once there is a file `go-on` beside the program |
+//! | `lingers` | works, and powers off once there is that file |
 //! | `deaf` | works, but does not power off: neither when asked nor by its button |
 //! | `old-agent` | works as far as an agent of generation 1 does that runs no commands |
 //! | `lying-dial` | connects to every port, and announces a datagram that is too long |
@@ -57,11 +59,20 @@ pub fn main(program: &Path, arguments: &[String]) -> ExitCode {
     let sockets = socket_paths(arguments);
     let agent = UnixListener::bind(sockets.agent).expect("the agent's port");
     let control = UnixListener::bind(sockets.control).expect("the control socket");
-    let deaf = scenario == "deaf";
-    let paused = program.with_file_name("io-error");
-    std::thread::spawn(move || serve_control(&control, deaf, &paused));
+    let go_on = program.with_file_name("go-on");
+    let end = match scenario.as_str() {
+        "deaf" => End::Never,
+        "lingers" => End::Once(go_on.clone()),
+        _ => End::AtOnce,
+    };
+    let (paused, asked) = (program.with_file_name("io-error"), end.clone());
+    std::thread::spawn(move || serve_control(&control, &asked, &paused));
     match scenario.as_str() {
-        "" | "deaf" => serve_agent(agent, deaf),
+        "waits" => {
+            until_there(&go_on);
+            serve_agent(agent, end);
+        }
+        "" | "deaf" | "lingers" => serve_agent(agent, end),
         "old-agent" => serve_script(&agent, Dials::Unknown),
         "lying-dial" => serve_script(&agent, Dials::Absurdly),
         other => misbehave(&agent, other),
@@ -99,16 +110,16 @@ fn socket_paths(arguments: &[String]) -> Sockets {
     }
 }
 
-fn serve_control(listener: &UnixListener, deaf: bool, paused: &Path) {
+fn serve_control(listener: &UnixListener, asked: &End, paused: &Path) {
     std::thread::scope(|scope| {
         for connection in listener.incoming().flatten() {
             // A client that leaves ends its connection.
-            scope.spawn(|| drop(answer_control(connection, deaf, paused)));
+            scope.spawn(|| drop(answer_control(connection, asked, paused)));
         }
     });
 }
 
-fn answer_control(mut connection: UnixStream, deaf: bool, paused: &Path) -> std::io::Result<()> {
+fn answer_control(mut connection: UnixStream, asked: &End, paused: &Path) -> std::io::Result<()> {
     let version = r#"{"qemu":{"micro":2,"minor":0,"major":10},"package":"simulated"}"#;
     writeln!(
         connection,
@@ -128,7 +139,7 @@ fn answer_control(mut connection: UnixStream, deaf: bool, paused: &Path) -> std:
         };
         writeln!(connection, r#"{{"return":{answer}{id}}}"#)?;
         match command["execute"].as_str() {
-            Some("system_powerdown") if !deaf => end(),
+            Some("system_powerdown") if matches!(asked, End::AtOnce) => end(),
             Some("quit") => end(),
             Some("cont") if paused.exists() => std::fs::remove_file(paused)?,
             _ => {}
@@ -145,9 +156,23 @@ fn end() -> ! {
     std::process::exit(0)
 }
 
+/// When a guest ends that is asked to.
+#[derive(Debug, Clone)]
+pub(crate) enum End {
+    AtOnce,
+    Once(PathBuf),
+    Never,
+}
+
+fn until_there(file: &Path) {
+    while !file.exists() {
+        pause();
+    }
+}
+
 /// The host as a guest: nothing of it is changed.
 struct Host {
-    deaf: bool,
+    end: End,
 }
 
 impl Machine for Host {
@@ -169,15 +194,20 @@ impl Machine for Host {
     fn sync(&self) {}
 
     fn power_off(&self) {
-        if !self.deaf {
-            end();
+        match &self.end {
+            End::AtOnce => end(),
+            End::Never => {}
+            End::Once(file) => {
+                until_there(file);
+                end();
+            }
         }
     }
 }
 
-pub(crate) fn serve_agent(listener: UnixListener, deaf: bool) {
+pub(crate) fn serve_agent(listener: UnixListener, end: End) {
     let root = Root::host(Path::new("/")).expect("the host's root");
-    let served = banger_agent::serve_on(listener, World::new(root, Arc::new(Host { deaf })));
+    let served = banger_agent::serve_on(listener, World::new(root, Arc::new(Host { end })));
     served.expect("connections");
 }
 

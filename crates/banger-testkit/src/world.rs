@@ -287,12 +287,11 @@ impl World {
     #[must_use]
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.binaries.join(name));
-        command
-            .env_clear()
-            .envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command.env_clear();
         for kept in ["PATH", "LLVM_PROFILE_FILE"] {
             command.envs(std::env::var_os(kept).map(|value| (kept, value)));
         }
+        command.envs(self.environment.iter().map(|(k, v)| (k, v)));
         command.current_dir(self.path("home"));
         command
     }

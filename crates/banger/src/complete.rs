@@ -5,6 +5,7 @@ use crate::client::{Client, path};
 use crate::place::Surroundings;
 use banger_model::publish::Protocol;
 use banger_proto::owner::artifact::{Image, Kernel};
+use banger_proto::owner::operation::Operation;
 use banger_proto::owner::sandbox::Sandbox;
 use clap_complete::CompletionCandidate;
 use serde::de::DeserializeOwned;
@@ -101,6 +102,15 @@ pub fn images() -> Vec<CompletionCandidate> {
 pub fn kernels() -> Vec<CompletionCandidate> {
     candidates("kernels", |kernel: Kernel| {
         CompletionCandidate::new(kernel.name)
+    })
+}
+
+/// Ids of operations that go on.
+#[must_use]
+pub fn operations() -> Vec<CompletionCandidate> {
+    candidates("operations", |operation: Operation| {
+        let what = format!("{} {}", operation.kind, operation.name);
+        CompletionCandidate::new(operation.id).help(Some(what.into()))
     })
 }
 

@@ -63,7 +63,7 @@ fn unanswered(number: u8) -> Failure {
 
 struct Creation<'a> {
     client: &'a Client,
-    events: Events,
+    events: Events<'a>,
     op: Option<String>,
     /// The sandbox's id, once the daemon has told it. A name is not enough: the sandbox of that
     /// name may be another one, which made this creation fail.

@@ -19,7 +19,7 @@ pub const DELETE_LIMIT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The operation's fault, with its id.
-pub async fn follow(events: &mut Events, progress: &Progress) -> Result<Value, Fault> {
+pub async fn follow(events: &mut Events<'_>, progress: &Progress) -> Result<Value, Fault> {
     let mut id = None;
     loop {
         match events.next().await? {

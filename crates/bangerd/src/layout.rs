@@ -162,6 +162,11 @@ impl SandboxPaths {
     pub fn console_log(&self) -> PathBuf {
         self.state.join("console.log")
     }
+    /// How much of the console's log was cut off, in bytes; absent while nothing was.
+    #[must_use]
+    pub fn console_cut(&self) -> PathBuf {
+        self.state.join("console.cut")
+    }
     /// What the VMM itself printed.
     #[must_use]
     pub fn vmm_log(&self) -> PathBuf {

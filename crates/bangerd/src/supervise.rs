@@ -12,12 +12,10 @@ pub use perform::{Made, source_of};
 
 use crate::host::{self, Room};
 use crate::host_network::Adopted;
-use crate::layout::SandboxPaths;
 use crate::operation::Operations;
 use crate::progress::Progress;
 use crate::sandbox::{self, Clock, Command, Origin, Sandbox};
 use crate::services::Services;
-use crate::vmm::console;
 use banger_model::defaults::{HostSize, vm_defaults};
 use banger_model::resize::Sizes;
 use banger_model::spec::{NetworkMode, Source, Sourced, Spec};
@@ -126,7 +124,7 @@ impl Supervisor {
             for sandbox in self.services.registry.all() {
                 // Only a guest that runs prints.
                 if sandbox.record().state.may_have_vmm() {
-                    self.trim_console(&sandbox);
+                    Self::trim_console(&sandbox);
                 }
                 sandbox.listeners.retry();
                 self.remove_abandoned(sandbox);
@@ -134,11 +132,11 @@ impl Supervisor {
         }
     }
 
-    fn trim_console(&self, sandbox: &Sandbox) {
-        let log = SandboxPaths::of(&self.services.layout, sandbox.id).console_log();
+    fn trim_console(sandbox: &Sandbox) {
+        let (console, id) = (Arc::clone(&sandbox.console), sandbox.id);
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = console::trim(&log, CONSOLE_LIMIT) {
-                tracing::warn!("cannot trim {}: {error}", log.display());
+            if let Err(error) = console.trim(CONSOLE_LIMIT) {
+                tracing::warn!("cannot trim the console's log of {id}: {error}");
             }
         });
     }

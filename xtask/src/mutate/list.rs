@@ -6,6 +6,7 @@ mod crashes;
 mod doctor;
 mod load;
 mod network;
+mod operations;
 mod records;
 mod refusals;
 mod repair;
@@ -68,6 +69,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         doctor::LIST,
         load::LIST,
         network::LIST,
+        operations::LIST,
         records::LIST,
         repair::LIST,
         usage::LIST,

@@ -36,5 +36,8 @@ pub const BUILD_HEADER: &str = "banger-build";
 /// same one, a request begins nothing, and its answer is that of the first.
 pub const OP_HEADER: &str = "banger-op";
 
+/// Response header: the place in a log at which the answer begins, in bytes since the log's beginning.
+pub const FROM_HEADER: &str = "banger-from";
+
 /// Content type of a stream of [`operation::Event`]s.
 pub const NDJSON: &str = "application/x-ndjson";

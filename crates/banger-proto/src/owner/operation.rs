@@ -73,8 +73,8 @@ pub enum Outcome {
 pub struct Operation {
     /// `op-` and six characters.
     pub id: String,
-    /// `create`, `start`, `stop`, `restart`, `kill`, `set`, `delete`, `repair`, `image-import`,
-    /// `image-make`, `kernel-import`; later versions may have others.
+    /// `create`, `start`, `stop`, `restart`, `kill`, `set`, `rename`, `delete`, `repair`,
+    /// `image-import`, `image-make`, `kernel-import`; later versions may have others.
     pub kind: String,
     /// The id of the sandbox that it makes or changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,14 +10,13 @@
 
 mod answer;
 mod frame;
-mod op;
 mod refusal;
 mod survey;
 mod verb;
 
+pub use crate::op::{BadOp, OpId};
 pub use answer::{Answer, Change, Did, Forwarded, Object, PathReport, Verdict};
 pub use frame::{BadFrame, Outcome, Reply, Request};
-pub use op::{BadOp, OpId};
 pub use refusal::Refusal;
 pub use survey::{
     BridgeState, ForwardingState, PolicyState, ResolverState, Survey, TapState, Uplink, Whose,

@@ -69,10 +69,6 @@ impl World {
 
     /// Takes all faults of a sandbox back, and no longer notes places.
     pub fn lift_faults(&self, sandbox: &str) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the module that owns the directory"
-        )]
         // Nobody has asked for any when it is not there.
         let _not_there = fs::remove_dir_all(self.faults(sandbox));
     }

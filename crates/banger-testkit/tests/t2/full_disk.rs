@@ -2,7 +2,6 @@
 
 use banger_testkit::checks::{run, start};
 use banger_testkit::run as program;
-use banger_testkit::world::kill;
 use banger_testkit::{Ran, World, eventually, fixtures, namespaces};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,14 +37,7 @@ fn nothing_is_created_on_a_full_or_nearly_full_disk() {
     namespaces::own_mounts(|| {
         let world = world();
         assert!(world.names().is_empty());
-        // The room that the database gives up, and its logs, show in the directory's own time.
-        let kept = || {
-            let mut kept = world.kept();
-            kept.remove(&world.state());
-            kept.retain(|path, _| !path.ends_with("state.reserve"));
-            kept
-        };
-        let before = kept();
+        let before = world.kept();
         for leave in [32 << 20, 1 << 20, 4096, 0] {
             world.small_disk().fill(leave);
             let ran = world.run(run(&["--rm", "--name", "v", "--", "true"]));
@@ -54,7 +46,7 @@ fn nothing_is_created_on_a_full_or_nearly_full_disk() {
             let ran = world.run(["vm", "create", "--no-start", "--name", "v"]);
             assert_eq!(ran.code, Some(1), "{ran:?}");
             says_full(&ran);
-            assert_eq!(kept(), before, "{leave} bytes free");
+            assert_eq!(world.kept(), before, "{leave} bytes free");
             world.assert_nothing_left();
         }
         world.small_disk().make_room();
@@ -151,39 +143,6 @@ fn a_daemon_that_starts_on_a_full_disk_finds_everything() {
         world.stop_daemon();
         world.small_disk().fill(0);
         assert_eq!(world.names(), [""; 0]);
-    });
-}
-
-#[test]
-fn a_daemon_that_starts_on_a_full_disk_cleans_up_what_died_without_one() {
-    namespaces::own_mounts(|| {
-        let world = world();
-        start(&world, "v");
-        let vmms = world.vmms();
-        world.small_disk().fill(0);
-        world.kill_daemon();
-        vmms.into_iter().for_each(kill);
-        let settled = |wanted: &str| {
-            eventually("the state", LIMIT, || {
-                let shown = world.show("v");
-                if shown["state"] == wanted {
-                    Ok(())
-                } else {
-                    Err(shown)
-                }
-            });
-        };
-        settled("stopped");
-        let sockets = world.path("run").join("banger/vm");
-        assert_eq!(fs::read_dir(sockets).expect("there").count(), 0);
-        let _ = world.run(["repair", "v"]).good();
-        says_full(&world.run(["vm", "start", "v"]));
-        world.kill_daemon();
-        settled("stopped");
-        world.small_disk().make_room();
-        let _ = world.run(["vm", "start", "v"]).good();
-        let _ = world.run(["vm", "rm", "v"]).good();
-        world.assert_nothing_left();
     });
 }
 

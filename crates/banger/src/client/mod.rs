@@ -17,6 +17,8 @@ pub mod version;
 
 use crate::place::{Place, Surroundings};
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::op::OpId;
+use banger_proto::owner::OP_HEADER;
 use banger_proto::owner::daemon::{StopRequest, Version, build_of};
 use connect::Unconnected;
 use hyper::body::Incoming;
@@ -203,7 +205,14 @@ impl Client {
     /// # Errors
     /// As [`Self::json`].
     pub async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, Fault> {
-        self.json(Ask::bare(Method::GET, path)).await
+        let mut patience = Patience::begin();
+        loop {
+            // Looking changes nothing: the next daemon is asked.
+            match self.try_json(Ask::bare(Method::GET, path.clone())).await {
+                Err(Lost::Connection(_)) if patience.wait().await => {}
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// `POST` with JSON.
@@ -223,6 +232,10 @@ impl Client {
     /// # Errors
     /// As [`Self::json`].
     pub async fn open(&self, ask: Ask) -> Result<Response<Incoming>, Fault> {
+        Ok(self.try_open(ask).await?)
+    }
+
+    async fn try_open(&self, ask: Ask) -> Result<Response<Incoming>, Lost> {
         let mut connection = self.connection().await?;
         let answer = request::send(&mut connection, ask).await?;
         if answer.status().is_success() {
@@ -230,15 +243,46 @@ impl Client {
         }
         let (status, op) = (answer.status().as_u16(), request::op_of(&answer));
         let body = request::bytes(answer).await?;
-        Err(request::fault_of(status, op.as_deref(), &body))
+        Err(request::fault_of(status, op.as_deref(), &body).into())
     }
 
-    /// Begins a long operation.
+    /// Begins a long operation. Its id is chosen here: when the daemon is lost before it answers, the
+    /// request is sent again, and begins nothing that was begun already.
     ///
     /// # Errors
     /// As [`Self::json`].
-    pub async fn begin(&self, ask: Ask) -> Result<Events, Fault> {
-        Ok(Events::new(self.open(ask).await?.into_body()))
+    pub async fn begin(&self, mut ask: Ask) -> Result<Events<'_>, Fault> {
+        let mut random = [0; 6];
+        getrandom::fill(&mut random).map_err(|error| Fault::new(FaultCode::Failed, error))?;
+        let op = OpId::from_random(random).to_string();
+        ask.headers.push((OP_HEADER, op.clone()));
+        let mut patience = Patience::begin();
+        loop {
+            let again = ask.again();
+            match (self.try_open(ask).await, again) {
+                (Ok(answer), _) => return Ok(Events::of(self, op, answer)),
+                (Err(lost), Some(again)) if lost.is_passing() && patience.wait().await => {
+                    ask = again;
+                }
+                (Err(lost), _) => return Err(lost.into()),
+            }
+        }
+    }
+
+    /// Follows an operation that was begun by somebody else.
+    ///
+    /// # Errors
+    /// As [`Self::json`]; `NotFound` when the daemon does not know it.
+    pub async fn follow(&self, op: &str) -> Result<Events<'_>, Fault> {
+        let mut patience = Patience::begin();
+        loop {
+            let ask = Ask::bare(Method::GET, path::of("operations", op, ""));
+            match self.try_open(ask).await {
+                Ok(answer) => return Ok(Events::of(self, op.to_owned(), answer)),
+                Err(lost) if lost.is_passing() && patience.wait().await => {}
+                Err(lost) => return Err(lost.into()),
+            }
+        }
     }
 }
 
@@ -254,6 +298,47 @@ pub enum Lost {
     Connection(Unanswered),
     /// There is no point in trying again.
     Fault(Fault),
+}
+
+impl Lost {
+    /// Whether the next daemon may answer.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Connection(_) => true,
+            Self::Fault(fault) => fault.code == FaultCode::Unavailable,
+        }
+    }
+}
+
+/// How long a daemon that was lost is looked for, whatever it is needed for.
+pub const LOOK_LIMIT: Duration = Duration::from_secs(30);
+
+/// Looking for the next daemon: at first often, then less.
+#[derive(Debug)]
+pub struct Patience {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    /// From now on, for [`LOOK_LIMIT`].
+    #[must_use]
+    pub fn begin() -> Self {
+        Self {
+            until: Instant::now() + LOOK_LIMIT,
+            pause: Duration::from_millis(20),
+        }
+    }
+
+    /// Waits a little; false when it is at its end.
+    pub async fn wait(&mut self) -> bool {
+        if Instant::now() >= self.until {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(500));
+        true
+    }
 }
 
 impl From<Unanswered> for Lost {

@@ -48,20 +48,36 @@ pub struct Ask {
     pub body: Body,
     /// Told when the daemon wants the body (`100 Continue`).
     pub wanted: Option<Arc<Notify>>,
+    /// All of the body, where it can be sent again.
+    whole: Option<Bytes>,
 }
 
 impl Ask {
     /// A request without a body.
     #[must_use]
     pub fn bare(method: Method, path: String) -> Self {
-        let (headers, body) = (Vec::new(), whole(Bytes::new()));
+        Self::with_body(method, path, Bytes::new())
+    }
+
+    fn with_body(method: Method, path: String, content: Bytes) -> Self {
         Self {
             method,
             path,
-            headers,
-            body,
+            headers: Vec::new(),
+            body: whole(content.clone()),
             wanted: None,
+            whole: Some(content),
         }
+    }
+
+    /// The same once more, unless its body comes from somewhere.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let again = Self::with_body(self.method.clone(), self.path.clone(), self.whole.clone()?);
+        Some(Self {
+            headers: self.headers.clone(),
+            ..again
+        })
     }
 
     /// A request with a long body, which is sent once the daemon wants it (RFC 9110 section
@@ -80,16 +96,17 @@ impl Ask {
         self.headers.push(("expect", "100-continue".into()));
         self.body = streamed(parts.boxed());
         self.wanted = Some(wanted);
+        self.whole = None;
         self
     }
 
     /// A request with JSON in its body.
     #[must_use]
     pub fn json(method: Method, path: String, content: &impl serde::Serialize) -> Self {
+        let content = serde_json::to_vec(content).unwrap_or_default();
         Self {
             headers: vec![("content-type", "application/json".into())],
-            body: whole(serde_json::to_vec(content).unwrap_or_default()),
-            ..Self::bare(method, path)
+            ..Self::with_body(method, path, content.into())
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::App;
 use super::options::Reference;
-use crate::client::path;
 use crate::client::request::{Ask, Unanswered};
+use crate::client::{Client, Patience, path};
 use crate::exit::{Exit, Failure};
-use banger_proto::fault::Fault;
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::FROM_HEADER;
 use clap::{Args, ValueEnum};
 use http_body_util::BodyExt;
 use hyper::Method;
@@ -54,19 +55,52 @@ impl Logs {
         };
         let rest = format!("/logs?follow={}&source={source}", self.follow);
         let path = path::sandbox(&self.sandbox.reference, &rest);
-        let mut body = client.open(Ask::bare(Method::GET, path)).await?.into_body();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Fault::from(Unanswered::Lost(error)))?;
+        show(app, &client, &path, self.follow).await?;
+        Ok(Exit::Success)
+    }
+}
+
+/// Prints a log. One that is followed goes on with the next daemon where the one before left it.
+async fn show(app: &App, client: &Client, path: &str, follow: bool) -> Result<(), Failure> {
+    let mut place = None;
+    let mut patience = Patience::begin();
+    loop {
+        let from = place.map(|place: u64| format!("&from={place}"));
+        let asked = format!("{path}{}", from.unwrap_or_default());
+        let answer = match client.open(Ask::bare(Method::GET, asked)).await {
+            Err(fault) if place.is_some() && fault.code == FaultCode::Unavailable => {
+                match patience.wait().await {
+                    true => continue,
+                    false => return Err(fault.into()),
+                }
+            }
+            answer => answer?,
+        };
+        let from = answer.headers().get(FROM_HEADER);
+        let from = from.and_then(|from| from.to_str().ok()?.parse().ok());
+        let mut body = answer.into_body();
+        let mut at: u64 = from.or(place).unwrap_or(0);
+        let lost = loop {
+            let frame = match body.frame().await {
+                None => return Ok(()),
+                Some(Err(error)) => break error,
+                Some(Ok(frame)) => frame,
+            };
             let Some(data) = frame.data_ref() else {
                 continue;
             };
+            at += data.len() as u64;
+            patience = Patience::begin();
             if app.show.stdout_terminal {
                 app.show.raw(printable(data))?;
             } else {
                 app.show.raw(data)?;
             }
+        };
+        place = Some(at);
+        if !follow || !patience.wait().await {
+            return Err(Fault::from(Unanswered::Lost(lost)).into());
         }
-        Ok(Exit::Success)
     }
 }
 

@@ -15,6 +15,7 @@ pub mod kill;
 pub mod label;
 pub mod list;
 pub mod logs;
+pub mod operations;
 pub mod options;
 pub mod ports;
 pub mod prune;
@@ -102,6 +103,7 @@ pub enum Command {
     Image(image::ImageCommand),
     #[command(subcommand)]
     Kernel(kernel::KernelCommand),
+    Operations(operations::Operations),
     #[command(subcommand)]
     Daemon(daemon::DaemonCommand),
     Repair(repair::Repair),
@@ -132,6 +134,7 @@ impl Command {
             Self::Top(verb) => verb.run(app).await,
             Self::Image(verb) => verb.run(app).await,
             Self::Kernel(verb) => verb.run(app).await,
+            Self::Operations(verb) => verb.run(app).await,
             Self::Daemon(verb) => verb.run(app).await,
             Self::Repair(verb) => verb.run(app).await,
             Self::Doctor(verb) => verb.run(app).await,

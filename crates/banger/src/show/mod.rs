@@ -5,6 +5,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod event;
 pub mod health;
+pub mod operation;
 pub mod progress;
 pub mod sandbox;
 pub mod stats;

@@ -215,7 +215,7 @@ impl Operations {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Operation>> {
         let mut all: Vec<_> = self.lock().values().cloned().collect();
-        all.sort_by_key(|operation| (operation.entry.begun_at, operation.id()));
+        all.sort_by_key(|operation| operation.begun);
         all
     }
 

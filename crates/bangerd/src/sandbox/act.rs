@@ -195,7 +195,7 @@ impl Work {
         }
         // One that was not recorded, or was on its way to become a VMM when it was looked at.
         for _ in 0..MOST_LOOKS {
-            match survey::unrecorded(&self.paths).map_err(|error| failed(&error))? {
+            match survey::unrecorded(&self.paths).map_err(failed)? {
                 Some(other) => kill_and_wait(&other).await?,
                 None => return Ok(()),
             }
@@ -206,17 +206,17 @@ impl Work {
     }
 }
 
-fn failed(error: &std::io::Error) -> Fault {
-    Fault::from_error(FaultCode::Failed, error)
+fn failed(error: std::io::Error) -> Fault {
+    Fault::from_error(FaultCode::Failed, &error)
 }
 
 /// Kills a process and waits until it is gone.
 pub(super) async fn kill_and_wait(process: &ProcessIdentity) -> Result<(), Fault> {
     process
         .kill(rustix::process::Signal::KILL)
-        .map_err(|error| failed(&error))?;
+        .map_err(failed)?;
     match tokio::time::timeout(KILL_LIMIT, process.exited()).await {
-        Ok(result) => result.map(drop).map_err(|error| failed(&error)),
+        Ok(result) => result.map(|_| ()).map_err(failed),
         Err(_) => Err(Fault::new(
             FaultCode::TimedOut,
             format!(

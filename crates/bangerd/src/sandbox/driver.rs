@@ -16,6 +16,7 @@ use crate::publish::Listeners;
 use crate::record::Record;
 use crate::services::Services;
 use crate::vmm::ExitReport;
+use crate::vmm::console::Console;
 use banger_model::SandboxState;
 use banger_model::admission::{Admission, admit};
 use banger_proto::fault::Fault;
@@ -63,8 +64,11 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
         Arc::clone(&services.endpoints),
         ports::link_source(watching.clone()),
     ));
+    let paths = SandboxPaths::of(&services.layout, id);
+    let console = Console::new(paths.console_log(), paths.console_cut());
     let sandbox = Arc::new(Sandbox {
         id,
+        console: Arc::new(console),
         messages,
         line: super::line::Line::default(),
         view: watching,
@@ -81,7 +85,7 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
         view.work_ends();
     }
     let driver = Driver {
-        paths: SandboxPaths::of(&services.layout, id),
+        paths,
         services,
         view: Arc::new(view),
         listeners,
@@ -215,7 +219,10 @@ impl Driver {
                 self.waiting.push_back(command);
             }
             Admission::Go => self.act(command),
-            Admission::Wait if self.work.is_some() => self.waiting.push_back(command),
+            Admission::Wait | Admission::AlreadySo if self.work.is_some() => {
+                // What is so now need not be so after the work under way.
+                self.waiting.push_back(command);
+            }
             // In between, with nothing under way that would end it: the table's "wait" has no end.
             Admission::Wait => self.act(command),
             Admission::AlreadySo => answer(command.into_reply(), Ok(view.record)),

@@ -41,6 +41,7 @@ use crate::last_use::LastUse;
 use crate::operation::OpId;
 use crate::publish::Listeners;
 use crate::record::Record;
+use crate::vmm::console::Console;
 use banger_model::{SandboxId, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
 use futures_util::future::BoxFuture;
@@ -84,6 +85,8 @@ pub struct Sandbox {
     pub listeners: Arc<Listeners>,
     /// When a request for it was sent to its driver last.
     asked: LastUse,
+    /// What its guest prints.
+    pub console: Arc<Console>,
     sessions: AtomicU32,
     /// Milliseconds since the daemon's start when the last session ended.
     quiet_since: AtomicU64,

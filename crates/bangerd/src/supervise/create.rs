@@ -52,6 +52,11 @@ impl Supervisor {
         let making = async {
             if let Some(sandbox) = self.services.registry.get(id) {
                 sandbox.settled().await;
+                let view = sandbox.view();
+                if view.gone || view.record.state == SandboxState::Deleting {
+                    // It was cancelled before, or somebody else has deleted it.
+                    return Err(operation::cancelled("it was being deleted"));
+                }
                 return self.finish(sandbox, request.start, &going.progress).await;
             }
             let mut spec = self.spec(request)?;

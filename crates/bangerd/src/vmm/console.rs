@@ -4,9 +4,78 @@
 //! that is: the file may be made shorter from outside while the guest writes. What a guest prints
 //! is thus limited to a little more than the limit, by how much it prints between two calls.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A console's log as if nothing had ever been cut off it: places in it stay what they are. To be used on
+/// a thread that may block.
+#[derive(Debug)]
+pub struct Console {
+    log: PathBuf,
+    /// Where `cut` is kept for the next daemon.
+    memory: PathBuf,
+    /// How much was cut off; absent until it is read. Held while the log is read or cut.
+    cut: Mutex<Option<u64>>,
+}
+
+impl Console {
+    /// The log at `log`; what was cut off it is remembered in the file `memory`.
+    #[must_use]
+    pub const fn new(log: PathBuf, memory: PathBuf) -> Self {
+        Self {
+            log,
+            memory,
+            cut: Mutex::new(None),
+        }
+    }
+
+    fn cut(&self, known: &mut Option<u64>) -> u64 {
+        *known.get_or_insert_with(|| {
+            let text = fs::read_to_string(&self.memory).unwrap_or_default();
+            text.trim().parse().unwrap_or(0)
+        })
+    }
+
+    /// See [`trim`].
+    ///
+    /// # Errors
+    /// When the log cannot be read or written, or it cannot be remembered what was cut.
+    pub fn trim(&self, limit: u64) -> io::Result<Trimmed> {
+        let mut known = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        let cut = self.cut(&mut known);
+        let trimmed = trim(&self.log, limit)?;
+        if let Trimmed::Cut(more) = trimmed {
+            *known = Some(cut + more);
+            let new = self.memory.with_extension("cut.new");
+            fs::write(&new, (cut + more).to_string())?;
+            fs::rename(&new, &self.memory)?;
+        }
+        Ok(trimmed)
+    }
+
+    /// At most so many bytes from a place on, and the place that they are at: a later one when what was
+    /// there is cut off.
+    ///
+    /// # Errors
+    /// When the log cannot be read; one that is not there is empty.
+    pub fn read(&self, place: u64, most: u64) -> io::Result<(u64, Vec<u8>)> {
+        let mut known = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        let cut = self.cut(&mut known);
+        let place = place.max(cut);
+        let mut bytes = Vec::new();
+        match File::open(&self.log) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => {
+                let mut log = opened?;
+                log.seek(SeekFrom::Start(place - cut))?;
+                log.take(most).read_to_end(&mut bytes)?;
+            }
+        }
+        Ok((place, bytes))
+    }
+}
 
 /// What [`trim`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +129,7 @@ mod tests {
         use super::super::*;
         use std::fs;
 
-        fn log_of(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        fn log_of(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
             let directory = tempfile::tempdir().expect("temporary directory");
             let path = directory.path().join("console.log");
             fs::write(&path, bytes).expect("written");
@@ -99,6 +168,31 @@ mod tests {
             let after = fs::read_to_string(&path).expect("read");
             assert!(after.ends_with("old line\nnew line\n") && after.len() < 100);
             assert!(!after.contains('\0'), "no hole");
+        }
+
+        #[test]
+        fn a_place_in_the_log_stays_what_it_is_when_its_beginning_is_cut_off() {
+            let text: String = (0..1000).map(|n| format!("line {n:04}\n")).collect();
+            let (directory, path) = log_of(text.as_bytes());
+            let memory = directory.path().join("console.cut");
+            let console = Console::new(path.clone(), memory.clone());
+            let at = |console: &Console, place| {
+                let (place, bytes) = console.read(place, 10).expect("read");
+                (place, String::from_utf8(bytes).expect("text"))
+            };
+            assert_eq!(at(&console, 9900), (9900, "line 0990\n".into()));
+            console.trim(1000).expect("trimmed");
+            // Another daemon, too.
+            for console in [console, Console::new(path.clone(), memory.clone())] {
+                assert_eq!(at(&console, 9900), (9900, "line 0990\n".into()));
+                assert_eq!(at(&console, 0), (9510, "line 0951\n".into()));
+                assert_eq!(at(&console, 10_000), (10_000, String::new()));
+            }
+            let mut writer = OpenOptions::new().append(true).open(&path).expect("opened");
+            writer.write_all(&text.as_bytes()[..2000]).expect("written");
+            let console = Console::new(path, memory);
+            console.trim(1000).expect("trimmed");
+            assert_eq!(at(&console, 11_990), (11_990, "line 0199\n".into()));
         }
 
         #[test]

@@ -7,7 +7,7 @@ fn port() -> (tempfile::TempDir, Port) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("agent.sock");
     let listener = UnixListener::bind(&path).expect("bound");
-    std::thread::spawn(move || simulated_qemu::serve_agent(listener, true));
+    std::thread::spawn(move || simulated_qemu::serve_agent(listener, simulated_qemu::End::Never));
     let socket = UnixStream::connect(&path).expect("connected");
     let port = Port::meet(socket).expect("a hello");
     (directory, port)

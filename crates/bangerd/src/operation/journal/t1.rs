@@ -104,3 +104,36 @@ async fn only_the_newest_that_have_ended_are_kept_and_all_that_go_on() {
     let going_on = store.unfinished_operations().await.expect("read");
     assert_eq!(going_on[0].entry, Ok(oldest));
 }
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_begun_unless_it_frees_room() {
+    use crate::operation::Operations;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (directory, store) = store();
+    let database = rusqlite::Connection::open(directory.path().join("state.db"));
+    let dropped = database
+        .expect("opened")
+        .execute_batch("DROP TABLE operations;");
+    dropped.expect("dropped");
+    let operations = Operations::journalled(store, tokio_util::sync::CancellationToken::new());
+    let begun = Arc::new(AtomicUsize::new(0));
+    let try_it = |asked: Asked| {
+        let begun = Arc::clone(&begun);
+        let subject = Subject::artifact("x");
+        let entry = Entry::new(new_id(), subject, asked);
+        operations.begin(entry, move |_| async move {
+            begun.fetch_add(1, Ordering::SeqCst);
+            Ok(json!(null))
+        })
+    };
+    let wait = Wait::default();
+    let refused = try_it(Asked::Start { wait }).expect("new");
+    assert!(refused.recorded().await.is_err());
+    let stop = try_it(Asked::Stop).expect("new");
+    assert_eq!(stop.recorded().await, Ok(()));
+    let mut place = crate::operation::Place::default();
+    while stop.next(&mut place).await.is_some() {}
+    assert_eq!(begun.load(Ordering::SeqCst), 1, "the stop alone");
+    assert_eq!(operations.count(), 0);
+}

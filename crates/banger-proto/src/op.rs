@@ -1,4 +1,4 @@
-//! The id of an operation, the same for the daemon and the helper.
+//! The id of an operation, the same for its client, the daemon and the helper.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write};
