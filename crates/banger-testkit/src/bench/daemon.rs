@@ -59,7 +59,7 @@ fn figures(idle: Vec<f64>, before: f64, with_guests: &[f64]) -> Result<Vec<Figur
 }
 
 /// The daemon's resident memory in MiB.
-fn resident(world: &World) -> Result<f64, Error> {
+pub(super) fn resident(world: &World) -> Result<f64, Error> {
     let pid = world.daemon();
     resident_of(pid.ok_or_else(|| Error::wrong("the daemon is not there"))?)
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! request ─▶ start ──▶ bare (a QEMU of our own) ─▶ port (the agent's protocol, blocking)
 //!            exec  ─┘   └─ raw (a second port, no protocol)
-//!            ps, daemon, network   all ─▶ statistics ─▶ figure ─▶ table or JSON
+//!            ps, daemon, network, state   all ─▶ statistics ─▶ figure ─▶ table or JSON
 //! ```
 //!
 //! Each part has a [`World`](crate::World) of its own; with it go all processes and files. Slow results
@@ -25,6 +25,7 @@ pub mod raw;
 pub mod request;
 pub mod start;
 pub mod start_times;
+pub mod state;
 pub mod statistics;
 
 use error::Error;
@@ -76,6 +77,7 @@ fn measure(request: &Request) -> Result<(), Error> {
             Part::Ps => ps::measure(request.count)?,
             Part::Daemon => daemon::measure(request.count)?,
             Part::Network => network::measure(request.count)?,
+            Part::State => state::measure(request.count)?,
             Part::Places => network::measure_places(request.count)?,
         });
     }

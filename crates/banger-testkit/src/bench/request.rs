@@ -18,18 +18,21 @@ pub enum Part {
     Daemon,
     /// The host's network.
     Network,
+    /// What is remembered of many machines.
+    State,
     /// Of that, places on the bridge.
     Places,
 }
 
 impl Part {
     /// Everything, in the order in which it runs.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Start,
         Self::Exec,
         Self::Ps,
         Self::Daemon,
         Self::Network,
+        Self::State,
     ];
 
     fn named(name: &str) -> Option<Self> {
@@ -39,6 +42,7 @@ impl Part {
             "ps" => Self::Ps,
             "daemon" => Self::Daemon,
             "network" => Self::Network,
+            "state" => Self::State,
             "places" => Self::Places,
             _ => return None,
         })
@@ -113,7 +117,7 @@ mod tests {
         let request = parse("exec --json start exec -n 5").expect("fine");
         assert_eq!(request.parts, [Part::Start, Part::Exec]);
         assert_eq!((request.json, request.count), (true, 5));
-        for (name, part) in ["start", "exec", "ps", "daemon", "network"]
+        for (name, part) in ["start", "exec", "ps", "daemon", "network", "state"]
             .iter()
             .zip(Part::ALL)
         {
