@@ -5,7 +5,6 @@ use super::super::figure::{Figure, Unit};
 use super::super::{milliseconds, repeat};
 use super::{create, operate, side_by_side};
 use crate::World;
-use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// How many.
@@ -44,12 +43,7 @@ fn hundred(world: &World, connections: usize) -> Result<Duration, Error> {
     side_by_side(&names, connections, |name| create(world, name))?;
     let took = begun.elapsed();
     side_by_side(&names, 8, |name| {
-        operate(
-            world,
-            "DELETE",
-            &format!("/v1/sandboxes/{name}"),
-            &Value::Null,
-        )
+        operate(world, "DELETE", &format!("/v1/sandboxes/{name}"), None)
     })?;
     Ok(took)
 }

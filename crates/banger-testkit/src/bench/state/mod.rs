@@ -26,9 +26,9 @@ pub fn measure(count: usize) -> Result<Vec<Figure>, Error> {
 }
 
 /// Asks the daemon for an operation, and demands that it succeeds.
-fn operate(world: &World, method: &str, path: &str, content: &Value) -> Result<(), Error> {
+fn operate(world: &World, method: &str, path: &str, content: Option<&Value>) -> Result<(), Error> {
     let doing = || format!("{method} {path}");
-    let answer = api::request(world, method, path, Some(content)).map_err(Error::io(doing()))?;
+    let answer = api::request(world, method, path, content).map_err(Error::io(doing()))?;
     let last = answer.last_event().map_err(Error::io(doing()))?;
     match last["event"].as_str() {
         Some("done") => Ok(()),
@@ -41,7 +41,7 @@ fn create(world: &World, name: &str) -> Result<(), Error> {
     let wanted = json!({
         "name": name, "init": "none", "disk_mib": DISK_MIB, "system_disk_mib": DISK_MIB,
     });
-    operate(world, "POST", "/v1/sandboxes", &wanted)
+    operate(world, "POST", "/v1/sandboxes", Some(&wanted))
 }
 
 /// Does something with each of them, so many at the same time as there are connections.
