@@ -70,6 +70,10 @@ impl World {
     /// Takes all faults of a sandbox back, and no longer notes places.
     pub fn lift_faults(&self, sandbox: &str) {
         // Nobody has asked for any when it is not there.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a directory of the test's own world"
+        )]
         let _not_there = fs::remove_dir_all(self.faults(sandbox));
     }
 }

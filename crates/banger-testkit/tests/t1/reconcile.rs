@@ -31,6 +31,14 @@ fn assert_precious(directory: &Path) {
     assert_eq!(found, PRECIOUS);
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a reboot or a user takes away, in the test's own world"
+)]
+fn remove_tree(directory: &Path) {
+    fs::remove_dir_all(directory).expect("removed");
+}
+
 /// A process that is nobody's business, until it is dropped.
 struct Bystander(Child);
 
@@ -96,7 +104,7 @@ fn after_a_reboot_of_the_host_machines_are_stopped_and_whoever_has_their_pids_is
         process.boot_id = "00000000-0000-4000-8000-000000000000".into();
         process.pid = bystander.0.id();
     });
-    fs::remove_dir_all(world.path("run").join("banger")).expect("removed");
+    remove_tree(&world.path("run").join("banger"));
     assert_eq!(settled(&world, "v", "stopped"), "the host was restarted");
     assert!(bystander.lives());
     let _ = world.run(["vm", "start", "v"]).good();
@@ -225,7 +233,7 @@ fn a_running_machine_whose_files_are_gone_goes_on_and_says_so() {
     start(&world, "v");
     let directory = world.directory("v");
     world.kill_daemon();
-    fs::remove_dir_all(&directory).expect("removed");
+    remove_tree(&directory);
     let reason = told(&world, "v");
     assert!(reason.contains("a disk is gone: "), "{reason}");
     assert_eq!(world.show("v")["state"], "running");

@@ -151,7 +151,7 @@ fn sizes_of_a_machine_that_runs_change_with_the_next_start_whatever_comes_in_bet
     let vmm = world.vmms()[0];
     let line = std::fs::read(format!("/proc/{vmm}/cmdline")).expect("it runs");
     assert!(
-        String::from_utf8_lossy(&line).contains("-m\0512M"),
+        String::from_utf8_lossy(&line).contains("-m\x00512M"),
         "its memory is new"
     );
     let _ = world.run(["vm", "stop", "v"]).good();

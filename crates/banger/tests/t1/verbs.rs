@@ -155,7 +155,8 @@ fn doctor_fails_when_a_check_does() {
     let fake = Fake::start();
     let ended = fake.run(&["doctor"]);
     assert_eq!(ended.code, 1);
-    assert!(ended.out.contains("FAIL  kvm") && ended.out.contains("remedy: load it"));
+    let told = ended.out.contains("FAIL  kvm") && ended.out.contains("remedy: load it");
+    assert!(told, "{}{}", ended.out, ended.err);
 }
 
 #[test]

@@ -206,6 +206,7 @@ impl Work {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn failed(error: std::io::Error) -> Fault {
     Fault::from_error(FaultCode::Failed, &error)
 }

@@ -93,6 +93,9 @@ impl Fake {
         let state = Arc::new(Mutex::new(State {
             guest_root,
             stop: Some(stop),
+            version: serde_json::json!({
+                "version": env!("CARGO_PKG_VERSION"), "build": "", "api": "v1"
+            }),
             sandboxes: vec![
                 sandbox('a', "dev", "running"),
                 sandbox('b', "old", "stopped"),
