@@ -134,6 +134,7 @@ mod tests {
             paths.system_disk(),
             paths.work_disk(),
             paths.console_log(),
+            paths.console_cut(),
             paths.vmm_log(),
         ] {
             assert_eq!(of(&path), sandbox);
@@ -187,7 +188,7 @@ mod tests {
             .matches("-> PathBuf")
             .count();
         assert_eq!(
-            functions, 27,
+            functions, 28,
             "add the new path to `Place` and to the test above"
         );
     }
