@@ -60,7 +60,7 @@ impl Client {
             match client.settle().await {
                 Err(Lost::Connection(error)) if Instant::now() >= deadline => break error,
                 Err(Lost::Connection(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Err(Lost::Fault(fault)) => return Err(fault),
+                Err(Lost::Unreached(fault) | Lost::Fault(fault)) => return Err(fault),
                 Ok(()) => return Ok(client),
             }
         };
@@ -122,7 +122,7 @@ impl Client {
         );
         match self.try_json::<serde::de::IgnoredAny>(ask).await {
             Ok(_) => {}
-            Err(Lost::Fault(fault)) => {
+            Err(Lost::Unreached(fault) | Lost::Fault(fault)) => {
                 self.note = Some(version::keep(daemon, &fault.message)?);
                 return Ok(());
             }
@@ -236,7 +236,7 @@ impl Client {
     }
 
     async fn try_open(&self, ask: Ask) -> Result<Response<Incoming>, Lost> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.connection().await.map_err(Lost::before_any_answer)?;
         let answer = request::send(&mut connection, ask).await?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -296,16 +296,27 @@ fn pid_of(stream: &UnixStream) -> Option<i32> {
 pub enum Lost {
     /// The connection broke: the daemon may just be leaving.
     Connection(Unanswered),
-    /// There is no point in trying again.
+    /// There was none: no daemon listens, or none could be started.
+    Unreached(Fault),
+    /// A daemon has answered: there is no point in trying again.
     Fault(Fault),
 }
 
 impl Lost {
+    /// A fault that no daemon has answered.
+    fn before_any_answer(self) -> Self {
+        match self {
+            Self::Fault(fault) => Self::Unreached(fault),
+            other => other,
+        }
+    }
+
     /// Whether the next daemon may answer.
     fn is_passing(&self) -> bool {
         match self {
             Self::Connection(_) => true,
-            Self::Fault(fault) => fault.code == FaultCode::Unavailable,
+            Self::Unreached(fault) => fault.code == FaultCode::Unavailable,
+            Self::Fault(_) => false,
         }
     }
 }
@@ -360,7 +371,7 @@ impl From<Lost> for Fault {
     fn from(settling: Lost) -> Self {
         match settling {
             Lost::Connection(error) => error.into(),
-            Lost::Fault(fault) => fault,
+            Lost::Unreached(fault) | Lost::Fault(fault) => fault,
         }
     }
 }

@@ -62,8 +62,10 @@ impl Link {
             .await
             .map_err(|lost| match lost {
                 Lost::Connection(error) => NoLink::Lost(error.into()),
-                Lost::Fault(fault) if is_passing(fault.code) => NoLink::Later(fault),
-                Lost::Fault(fault) => NoLink::Refused(fault),
+                Lost::Unreached(fault) | Lost::Fault(fault) if is_passing(fault.code) => {
+                    NoLink::Later(fault)
+                }
+                Lost::Unreached(fault) | Lost::Fault(fault) => NoLink::Refused(fault),
             })?;
         let mut link = Self::over(socket);
         let open = serde_json::to_string(&session.open()).unwrap_or_default();
