@@ -2,7 +2,8 @@
 
 use super::{Made, Supervisor};
 use crate::operation::{Asked, Entry, Fate, Going, Operation};
-use banger_model::SandboxName;
+use crate::sandbox::Sandbox;
+use banger_model::{SandboxName, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::operation::Event;
 use serde_json::Value;
@@ -50,6 +51,10 @@ impl Supervisor {
         let sandbox = subject
             .sandbox
             .and_then(|id| self.services.registry.get(id));
+        let kept = sandbox
+            .clone()
+            .filter(|sandbox| matches!(asked, Asked::Create { .. }) && has_run(sandbox));
+        let is_over = kept.is_some();
         // In line at once: others that are gone on with, and requests, come behind it.
         let line = match (&asked, sandbox) {
             (Asked::Create { .. }, _) | (_, None) => None,
@@ -62,6 +67,10 @@ impl Supervisor {
                     FaultCode::Failed,
                     format!("{kind} {name}: {why}"),
                 ));
+            }
+            if let Some(sandbox) = kept {
+                let record = Box::new(sandbox.record());
+                return show(Made::Sandbox(sandbox, record));
             }
             let made = match (asked, line) {
                 (asked, Some((place, sandbox))) => {
@@ -82,7 +91,9 @@ impl Supervisor {
             };
             show(made?)
         });
-        if let Ok(operation) = operation {
+        if let Ok(operation) = operation
+            && !is_over
+        {
             watch_client(operation, fate);
         }
     }
@@ -137,6 +148,16 @@ impl Supervisor {
             tracing::error!("nor can that be recorded: {error}");
         }
     }
+}
+
+/// A machine that has run is not taken away though the end of its creation was not recorded, or the
+/// record of it was lost with the host's power: somebody may have worked in it since.
+fn has_run(sandbox: &Sandbox) -> bool {
+    let record = sandbox.record();
+    let answered = record
+        .run
+        .is_some_and(|run| !run.times.agent_answered.is_zero());
+    answered && matches!(record.state, SandboxState::Running | SandboxState::Stopped)
 }
 
 fn read_name(name: &str) -> Result<SandboxName, Fault> {

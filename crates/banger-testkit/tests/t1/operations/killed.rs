@@ -39,6 +39,29 @@ fn a_creation_whose_client_is_gone_too_is_undone() {
     assert_eq!(outcomes(&world, "create"), ["cancelled"]);
 }
 
+/// The outcome of an operation is not waited for on the disk: a power cut, or a full disk, may lose it.
+#[test]
+fn a_machine_that_has_run_is_kept_though_the_end_of_its_creation_was_lost() {
+    for boot in ["boot", "'another'"] {
+        let world = World::simulated();
+        start(&world, "v");
+        world.kill_daemon();
+        world.damage(&format!(
+            "UPDATE operations SET ended_at = NULL, outcome = NULL, boot = {boot}"
+        ));
+        let _ = world.run(["vm", "list"]).good();
+        let ended = eventually("the end of the creation", LIMIT, || {
+            let outcomes = outcomes(&world, "create");
+            if outcomes == ["goes on"] {
+                return Err(format!("{outcomes:?}"));
+            }
+            Ok(outcomes)
+        });
+        assert_eq!(ended, ["done"]);
+        assert_eq!(world.show("v")["state"], "running");
+    }
+}
+
 #[test]
 fn a_start_goes_on_with_the_next_daemon() {
     let world = World::simulated();
