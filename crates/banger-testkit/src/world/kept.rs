@@ -20,7 +20,7 @@ impl World {
                 next.extend(entries.map(|entry| entry.path()));
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let is_log = ["bangerd.log", "audit.jsonl"].contains(&&*name);
+            let is_log = ["bangerd.log", "audit.jsonl", "events.jsonl"].contains(&&*name);
             if !is_log && !name.starts_with("state.") {
                 let changed = found.modified().expect("a time");
                 kept.insert(path, (found.len(), changed));

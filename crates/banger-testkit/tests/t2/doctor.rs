@@ -330,7 +330,7 @@ fn what_a_start_asks_of_the_helper_is_in_its_log_with_the_operations_id() {
         let bangerd = log("bangerd.log");
         let line = bangerd
             .lines()
-            .find(|line| line.contains("creating"))
+            .find(|line| line.contains("operation begins") && line.contains("create"))
             .expect("it says so");
         let op = line
             .split_whitespace()

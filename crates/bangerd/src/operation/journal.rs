@@ -105,7 +105,7 @@ impl Store {
     /// When the database cannot be written.
     pub async fn begin_operation(&self, entry: &Entry) -> Result<(), StoreError> {
         let request = serde_json::to_string(&entry.asked).unwrap_or_default();
-        self.put_operation(OperationRow {
+        let row = OperationRow {
             id: entry.op.to_string(),
             form: FORM,
             kind: entry.asked.kind().to_owned(),
@@ -115,8 +115,8 @@ impl Store {
             boot: boot(),
             begun_at: entry.begun_at,
             ended: None,
-        })
-        .await
+        };
+        self.put_operation(row, entry.asked.frees_room()).await
     }
 
     /// Records the outcome. A power cut may lose it: the operation is gone on with then, and finds

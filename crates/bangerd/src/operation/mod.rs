@@ -314,6 +314,9 @@ impl Operations {
     }
 
     async fn record(&self, operation: &Operation) -> Result<(), Fault> {
+        let (op, entry) = (operation.id(), &operation.entry);
+        let (kind, name) = (entry.asked.kind(), &entry.subject.name);
+        tracing::info!(%op, kind, name, "operation begins");
         let Some(journal) = &self.0.journal else {
             return Ok(());
         };

@@ -175,6 +175,14 @@ impl Database {
         };
         worked.map_err(|error| named(error, &self.path))
     }
+
+    /// As [`Self::work`], without the room that is held.
+    fn work_with_what_is_free<T>(
+        &mut self,
+        work: impl Fn(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        work(&mut self.connection).map_err(|error| named(error, &self.path))
+    }
 }
 
 /// Whether a failure comes from a full disk. SQLite has a code for a page that cannot be written; what
@@ -243,9 +251,26 @@ impl Store {
         T: Send + 'static,
         W: Fn(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.on_its_thread(move |database| database.work(work))
+            .await
+    }
+
+    async fn run_with_what_is_free<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: Fn(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.on_its_thread(move |database| database.work_with_what_is_free(work))
+            .await
+    }
+
+    async fn on_its_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, waiting) = oneshot::channel();
         let job: Job = Box::new(move |database| {
-            let _nobody_waits = answer.send(database.work(work));
+            let _nobody_waits = answer.send(work(database));
         });
         self.0.send(job).map_err(|_| StoreError::Closed)?;
         waiting.await.map_err(|_| StoreError::Closed)?

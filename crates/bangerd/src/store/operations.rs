@@ -84,12 +84,21 @@ fn stored(seconds: u64) -> i64 {
 }
 
 impl Store {
-    /// Writes an operation that begins; durable afterwards.
+    /// Writes an operation that begins; durable afterwards. Only one that frees room may take the room
+    /// that is held for a full disk: what needs some is refused there anyway.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn put_operation(&self, row: OperationRow) -> Result<(), StoreError> {
-        self.run(move |connection| row.write(connection)).await
+    pub async fn put_operation(
+        &self,
+        row: OperationRow,
+        frees_room: bool,
+    ) -> Result<(), StoreError> {
+        if frees_room {
+            return self.run(move |connection| row.write(connection)).await;
+        }
+        self.run_with_what_is_free(move |connection| row.write(connection))
+            .await
     }
 
     /// Writes the outcome of an operation, and forgets all but the newest `kept` that have ended. The

@@ -68,7 +68,7 @@ async fn what_this_daemon_does_not_understand_is_told_apart_and_can_be_ended() {
         row("op-bbbbbb", FORM + 1, stop),
         row("nonsense", FORM, stop),
     ] {
-        store.put_operation(row).await.expect("written");
+        store.put_operation(row, false).await.expect("written");
     }
     let found = store.unfinished_operations().await.expect("read");
     assert_eq!(found.len(), 3);
