@@ -47,6 +47,7 @@ pub fn started_for(paths: &SandboxPaths) -> io::Result<Option<ProcessIdentity>> 
 mod t1 {
     use super::*;
     use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
 
     fn paths(directory: &std::path::Path, name: &str) -> SandboxPaths {
         SandboxPaths {
@@ -63,7 +64,16 @@ mod t1 {
             let mut command = Command::new("/bin/sh");
             // It waits for input that never comes, in the shell itself.
             command.args(["-c", "read line", "qemu"]).args(words);
-            command.stdin(Stdio::piped()).spawn().expect("started")
+            let child = command.stdin(Stdio::piped()).spawn().expect("started");
+            // The kernel lets the parent go on a moment before it has set the arguments (execve(2) with
+            // vfork(2)): there are none to be seen until then.
+            let line = format!("/proc/{}/cmdline", child.id());
+            let until = Instant::now() + Duration::from_secs(20);
+            while fs::read(&line).expect("a process").is_empty() {
+                assert!(Instant::now() < until, "it has no arguments");
+                std::thread::yield_now();
+            }
+            child
         };
         let mut bystander = started(&[own.vmm_socket().as_os_str()]);
         assert_eq!(started_for(&own).expect("looked"), None);
