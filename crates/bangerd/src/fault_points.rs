@@ -98,7 +98,6 @@ fn changed(before: &Record, after: &Record) -> &'static str {
 /// # Errors
 /// The fault that a test asks for; none without the feature.
 #[cfg(not(feature = "fault-points"))]
-#[expect(clippy::unused_async, reason = "with the feature it waits")]
 pub(crate) async fn pass(
     _: &banger_model::SandboxName,
     _: Place<'_>,
