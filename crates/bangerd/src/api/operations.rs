@@ -47,8 +47,7 @@ where
     W: FnOnce(Going) -> F + Send + 'static,
     F: Future<Output = Result<Made, Fault>> + Send + 'static,
 {
-    let (op, kind, name) = (entry.op, entry.asked.kind(), &entry.subject.name);
-    tracing::info!(%op, name, "{kind}");
+    let op = entry.op;
     let (this, operations) = (api.clone(), &api.supervisor.operations);
     let begun = operations.begin(entry, move |going| async move {
         let made = work(going).await?;
