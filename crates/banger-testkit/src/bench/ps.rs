@@ -55,7 +55,10 @@ pub fn measure(count: usize) -> Result<Vec<Figure>, Error> {
 }
 
 /// Times a list and demands that it names this many of our machines.
-fn listed(command: &mut Command, wanted: usize) -> Result<Duration, Error> {
+///
+/// # Errors
+/// When it fails or names another number of them.
+pub(super) fn listed(command: &mut Command, wanted: usize) -> Result<Duration, Error> {
     let ran = process::run_for_output(command)?;
     let text = String::from_utf8_lossy(&ran.output);
     let named = text.matches("recorded-").count();

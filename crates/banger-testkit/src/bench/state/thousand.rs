@@ -2,8 +2,8 @@
 
 use super::super::error::Error;
 use super::super::figure::{Figure, Unit};
-use super::super::process::{self, Process};
-use super::super::ps::GET_VERB;
+use super::super::process::Process;
+use super::super::ps::{GET_VERB, listed};
 use super::super::statistics::Samples;
 use super::super::{milliseconds, missing, repeat};
 use super::served::Served;
@@ -114,17 +114,4 @@ fn bare_get(socket: &Path) -> Result<Command, Error> {
     let mut command = Command::new(own);
     command.arg(GET_VERB).arg(socket).arg("/v1/sandboxes");
     Ok(command)
-}
-
-/// Times a list and demands that it names all of them.
-fn listed(command: &mut Command, wanted: usize) -> Result<Duration, Error> {
-    let ran = process::run_for_output(command)?;
-    let text = String::from_utf8_lossy(&ran.output);
-    let named = text.matches("recorded-").count();
-    if named != wanted {
-        return Err(Error::wrong(format!(
-            "{named} machines of {wanted} were listed"
-        )));
-    }
-    Ok(ran.took)
 }
