@@ -21,7 +21,8 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
   daemon   the daemon's memory, idle and with 10 guests
   network  places on the bridge beside ip and nft, TCP, the root helper's memory, the name server
            beside dnsmasq; without root only the last
-  places   of that, what needs no guest: places on the bridge and the helper's memory
+  places   of the network, what needs no guest: places on the bridge and the helper's memory
+  tcp      of the network, TCP between host and guest
   state    a thousand recorded machines, a hundred creations at once, what recording adds to a start
 
 Without a name: everything.
@@ -31,8 +32,8 @@ Without a name: everything.
 ";
 
 /// What `banger-bench` knows.
-const NAMES: [&str; 7] = [
-    "start", "exec", "ps", "daemon", "network", "state", "places",
+const NAMES: [&str; 8] = [
+    "start", "exec", "ps", "daemon", "network", "state", "places", "tcp",
 ];
 /// The most samples that it takes.
 const MOST: u32 = 10_000;

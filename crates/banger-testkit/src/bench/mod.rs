@@ -79,6 +79,7 @@ fn measure(request: &Request) -> Result<(), Error> {
             Part::Network => network::measure(request.count)?,
             Part::State => state::measure(request.count)?,
             Part::Places => network::measure_places(request.count)?,
+            Part::Tcp => network::measure_tcp(request.count)?,
         });
     }
     let text = if request.json {

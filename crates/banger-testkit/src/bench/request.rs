@@ -20,8 +20,10 @@ pub enum Part {
     Network,
     /// What is remembered of many machines.
     State,
-    /// Of that, places on the bridge.
+    /// Of the network, places on the bridge.
     Places,
+    /// Of the network, TCP.
+    Tcp,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
             "network" => Self::Network,
             "state" => Self::State,
             "places" => Self::Places,
+            "tcp" => Self::Tcp,
             _ => return None,
         })
     }
