@@ -131,6 +131,7 @@ async fn prepare(work: &Work) -> Result<Prepared, Fault> {
             accelerator: ready.accelerator,
             paths: work.paths.clone(),
             durable: !spec.ephemeral,
+            resume: None,
         },
     })
 }

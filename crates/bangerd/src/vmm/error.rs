@@ -3,6 +3,7 @@
 use super::process::ExitReport;
 use super::qemu::qmp::QmpError;
 use banger_proto::fault::{Fault, FaultCode, chain};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -86,6 +87,27 @@ pub enum VmmError {
         /// The last thing seen.
         last: String,
     },
+    /// What was saved of a guest cannot be loaded.
+    #[error("qemu cannot load the saved guest: {why}")]
+    NotLoaded {
+        /// What QEMU said.
+        why: String,
+    },
+    /// This QEMU cannot save guests.
+    #[error("qemu {found} cannot save a guest, at least {floor} can")]
+    CannotSave {
+        /// Its version.
+        found: String,
+        /// The least version.
+        floor: String,
+    },
+    /// The memory of a guest cannot be read or written to a file.
+    #[error("cannot save the guest's memory")]
+    Memory {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The control socket failed.
     #[error("cannot {doing} over qemu's control socket")]
     Control {
@@ -117,7 +139,11 @@ impl VmmError {
             Self::ProgramMissing { .. } | Self::ProgramStrange { .. } | Self::ProgramOld { .. } => {
                 FaultCode::Unavailable
             }
-            Self::SocketPath { .. } => FaultCode::Unavailable,
+            Self::SocketPath { .. } | Self::CannotSave { .. } => FaultCode::Unavailable,
+            Self::Memory { source } => match source.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::StorageFull => FaultCode::Unavailable,
+                _ => FaultCode::Failed,
+            },
             Self::EndedEarly { report } => {
                 cause(&report.log_tail).map_or(FaultCode::Failed, |c| c.0)
             }
@@ -130,6 +156,7 @@ impl VmmError {
             Self::File { .. }
             | Self::DoubleRole { .. }
             | Self::Process { .. }
+            | Self::NotLoaded { .. }
             | Self::Control { .. } => FaultCode::Failed,
         }
     }
@@ -141,6 +168,11 @@ impl VmmError {
             Self::ProgramStrange { .. } => Some("name another qemu-system-x86_64 in BANGER_QEMU"),
             Self::SocketPath { .. } => Some("choose a shorter runtime directory (XDG_RUNTIME_DIR)"),
             Self::EndedEarly { report } => cause(&report.log_tail).map(|cause| cause.1),
+            Self::CannotSave { .. } => Some("install a newer qemu, or name one in BANGER_QEMU"),
+            // proc(5), `/proc/pid/mem`, and the kernel's documentation of Yama.
+            Self::Memory { source } if source.kind() == ErrorKind::PermissionDenied => Some(
+                "let programs of one user look into each other: `sysctl kernel.yama.ptrace_scope=1`, or 0",
+            ),
             _ => None,
         }
     }

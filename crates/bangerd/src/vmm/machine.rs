@@ -33,6 +33,20 @@ pub struct Machine {
     /// Whether what the guest flushes reaches the host's disk. `false` is for disks that are thrown
     /// away with the guest: a crash of the host may then leave them torn.
     pub durable: bool,
+    /// The guest goes on from here instead of booting. Its disks must be as they were at that moment, and
+    /// the machine the same but for its paths, its network's other end and the sizes of its disks.
+    pub resume: Option<Saved>,
+}
+
+/// A guest's memory and the state of its devices, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The whole memory, byte for byte; pages of zeros are holes. Many guests may go on from one file: each
+    /// keeps what it writes to itself, and what none has written is in the host's memory once. It must not
+    /// change while a guest lives that went on from it.
+    pub memory: PathBuf,
+    /// What the VMM says of processors and devices, in its own form.
+    pub devices: PathBuf,
 }
 
 /// A disk image in raw format.

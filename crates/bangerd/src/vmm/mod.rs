@@ -14,12 +14,14 @@
 pub mod console;
 mod error;
 mod machine;
+mod paused;
 pub mod probe;
 pub mod process;
 pub mod qemu;
 
 pub use error::VmmError;
-pub use machine::{AGENT_PORT, Accelerator, Disk, DiskRole, Machine, Network};
+pub use machine::{AGENT_PORT, Accelerator, Disk, DiskRole, Machine, Network, Saved};
+pub use paused::{Paused, Unwritten};
 pub use process::{ExitReport, ProcessIdentity};
 
 use crate::layout::SandboxPaths;
@@ -47,6 +49,19 @@ pub trait Vmm: Send + Sync {
         paths: &'a SandboxPaths,
     ) -> BoxFuture<'a, Result<RunState, VmmError>>;
 
+    /// Halts the guest's processors, once what they wrote is in the files of its disks. It stays so until
+    /// [`Vmm::go_on`], whoever has paused it.
+    fn pause<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>>;
+
+    /// Saves memory and devices of a guest that is paused, and leaves it so.
+    ///
+    /// What it wrote before it failed is the caller's to remove.
+    fn save<'a>(
+        &'a self,
+        guest: &'a Paused<'a>,
+        into: &'a Saved,
+    ) -> BoxFuture<'a, Result<(), VmmError>>;
+
     /// Lets a guest that is paused go on, beginning with the write that paused it.
     fn go_on<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>>;
 
@@ -68,7 +83,9 @@ pub enum RunState {
     Running,
     /// They are paused: a write to a disk found no room on the host.
     NoRoom,
-    /// Neither: the machine is being made, or has ended, or was paused by somebody else.
+    /// They are paused by [`Vmm::pause`].
+    Paused,
+    /// None of these: the machine is being made, or has ended, or was paused by somebody else.
     Other,
 }
 

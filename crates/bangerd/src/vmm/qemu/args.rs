@@ -32,6 +32,7 @@ const SECCOMP: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resour
 pub fn arguments(machine: &Machine) -> Vec<OsString> {
     let mut line = CommandLine::default();
     base(&mut line, machine);
+    memory(&mut line, machine);
     boot(&mut line, machine);
     sockets_and_console(&mut line, machine);
     for disk in &machine.disks {
@@ -54,7 +55,10 @@ fn base(line: &mut CommandLine, machine: &Machine) {
     // speed. A core dump of the process must not contain the guest's memory.
     line.option(
         "-machine",
-        "q35,sata=off,smbus=off,usb=off,hpet=off,vmport=off,dump-guest-core=off",
+        format!(
+            "q35,sata=off,smbus=off,usb=off,hpet=off,vmport=off,dump-guest-core=off,\
+             suppress-vmdesc=on,memory-backend={MEMORY}"
+        ),
     );
     match machine.accelerator {
         Accelerator::Kvm => {
@@ -72,7 +76,36 @@ fn base(line: &mut CommandLine, machine: &Machine) {
         }
     }
     line.option("-smp", machine.vcpu.to_string());
-    line.option("-m", format!("{}M", machine.memory.mib()));
+}
+
+/// The name of the guest's memory among QEMU's objects.
+pub(super) const MEMORY: &str = "ram";
+
+/// A guest that boots has memory of QEMU's own. One that goes on has the saved file, mapped privately and
+/// opened for reading: what it writes is a copy.
+///
+/// The state of the devices is saved and loaded without memory and without what else a migration
+/// carries: both sides have to be told to expect neither a section about the configuration nor the
+/// description at the end (`send-configuration`, `suppress-vmdesc`). `-S`: it is let go on when all is loaded.
+fn memory(line: &mut CommandLine, machine: &Machine) {
+    let mib = machine.memory.mib();
+    line.option("-m", format!("{mib}M"));
+    line.option("-global", "migration.send-configuration=off");
+    let Some(saved) = &machine.resume else {
+        line.option(
+            "-object",
+            format!("memory-backend-ram,id={MEMORY},size={mib}M"),
+        );
+        return;
+    };
+    line.option(
+        "-object",
+        Properties::of(format!(
+            "memory-backend-file,id={MEMORY},size={mib}M,share=off,readonly=on,rom=off"
+        ))
+        .path("mem-path", &saved.memory),
+    );
+    line.flag("-S").option("-incoming", "defer");
 }
 
 fn boot(line: &mut CommandLine, machine: &Machine) {

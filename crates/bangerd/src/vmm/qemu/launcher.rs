@@ -5,6 +5,7 @@
 //! things and then becomes the other program, with the same pid.
 
 use rustix::fs::Mode;
+use rustix::process::PTracer;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,9 @@ pub fn launcher_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode 
         return failed(format_args!("no session of its own: {error}"));
     }
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // Where Yama lets only a parent look into its child (its `ptrace_scope` of 1), the daemon that saves a
+    // guest's memory may be another than the one that started it. Without Yama there is nothing to allow.
+    let _ = rustix::process::set_ptracer(PTracer::Any);
     let error = Command::new(&program).args(arguments).exec();
     failed(format_args!("cannot run {}: {error}", program.display()))
 }

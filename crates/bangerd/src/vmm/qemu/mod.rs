@@ -7,15 +7,18 @@ pub mod args;
 mod find;
 mod launch;
 mod launcher;
+mod memory;
 pub mod qmp;
+mod save;
 mod survey;
 
 pub use find::started_for;
 pub use launcher::{LAUNCH_VERB, Launcher, launcher_main};
+pub use save::SAVE_FLOOR;
 pub use survey::{FLOOR, PROGRAM_VARIABLE, Places, Program, Version};
 
 use super::process::{ExitReport, log_tail};
-use super::{Backend, Launched, Machine, ProcessIdentity, RunState, Vmm, VmmError};
+use super::{Backend, Launched, Machine, Paused, ProcessIdentity, RunState, Saved, Vmm, VmmError};
 use crate::layout::SandboxPaths;
 use futures_util::future::BoxFuture;
 use qmp::{Qmp, QmpError};
@@ -24,6 +27,9 @@ use std::time::Duration;
 /// The run state of a guest that was paused because the host's disk is full (`RunState` of QEMU's
 /// qapi/run-state.json; other errors of the disk are reported to the guest).
 const NO_ROOM: &str = "io-error";
+
+/// The run state of a guest that was halted by a command.
+const PAUSED: &str = "paused";
 
 /// How long a QEMU may take from its start until its guest's processors run. It takes 25 ms on an
 /// idle machine; the limit is for one that is overloaded or short of memory.
@@ -70,6 +76,7 @@ impl Qemu {
             qmp::RunState::Running => RunState::Running,
             // With the error policy of our disks a lack of room is the only error that pauses.
             qmp::RunState::Halted(word) if word == NO_ROOM => RunState::NoRoom,
+            qmp::RunState::Halted(word) if word == PAUSED => RunState::Paused,
             qmp::RunState::Starting | qmp::RunState::Halted(_) => RunState::Other,
         })
     }
@@ -101,6 +108,18 @@ impl Vmm for Qemu {
             let asked = self.ask(paths).await;
             asked.map_err(|source| VmmError::Control { doing, source })
         })
+    }
+
+    fn pause<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {
+        Box::pin(save::pause(self, paths))
+    }
+
+    fn save<'a>(
+        &'a self,
+        guest: &'a Paused<'a>,
+        into: &'a Saved,
+    ) -> BoxFuture<'a, Result<(), VmmError>> {
+        Box::pin(save::save(self, guest, into))
     }
 
     fn go_on<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::layout::{Layout, SandboxPaths};
-use crate::vmm::machine::DiskRole;
+use crate::vmm::machine::{DiskRole, Saved};
 use banger_model::SandboxId;
 use proptest::prelude::*;
 
@@ -23,6 +23,7 @@ fn machine_under(directory: &Path) -> Machine {
         accelerator: Accelerator::Tcg,
         paths: SandboxPaths::of(&layout, id),
         durable: true,
+        resume: None,
     }
 }
 
@@ -75,6 +76,21 @@ fn an_accelerated_machine_that_is_thrown_away_and_may_go_out() {
 }
 
 #[test]
+fn a_guest_that_goes_on_has_its_memory_from_a_file_that_nobody_writes_to() {
+    let saved = Saved {
+        memory: "/b/a,b/memory".into(),
+        devices: "/b/devices".into(),
+    };
+    let cold = shown(&full_machine());
+    let text = shown(&Machine {
+        resume: Some(saved),
+        ..full_machine()
+    });
+    let differs: Vec<_> = text.lines().filter(|line| !cold.contains(line)).collect();
+    insta::assert_snapshot!(differs.join("\n"));
+}
+
+#[test]
 fn a_probe_has_neither_disk_nor_network() {
     let text = shown(&machine_under(Path::new("/b")));
     assert!(!text.contains("-blockdev") && !text.contains("-netdev"));
@@ -115,6 +131,8 @@ proptest! {
         hostile.disks.push(Disk { role: DiskRole::Image, path: directory.join("i"), read_only: true });
         let mut harmless = machine_under(Path::new("/b"));
         harmless.disks.push(Disk { role: DiskRole::Image, path: "/b/i".into(), read_only: true });
+        let saved = |place: &Path| Some(Saved { memory: place.join("m"), devices: place.join("d") });
+        (hostile.resume, harmless.resume) = (saved(&directory), saved(Path::new("/b")));
         let (hostile_line, harmless_line) = (arguments(&hostile), arguments(&harmless));
         prop_assert_eq!(hostile_line.len(), harmless_line.len());
         let is_plain = |value: &OsString| *value == hostile.kernel || *value == hostile.initramfs;

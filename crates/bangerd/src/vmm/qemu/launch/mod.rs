@@ -3,10 +3,10 @@
 mod started;
 
 use super::NO_ROOM;
-use super::qmp::{Qmp, QmpError, RunState};
+use super::qmp::{Loading, Qmp, QmpError, RunState};
 use super::{Qemu, args, survey};
 use crate::vmm::process::{ExitReport, log_tail};
-use crate::vmm::{Launched, Machine, ProcessIdentity, VmmError};
+use crate::vmm::{Launched, Machine, ProcessIdentity, Saved, VmmError};
 use started::Started;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -14,6 +14,9 @@ use std::{fs, io};
 
 /// Between two looks at the control socket: it is there some 20 ms after the start.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Between two questions whether a saved state is loaded: it takes some 11 ms.
+const LOAD_INTERVAL: Duration = Duration::from_millis(1);
 
 /// See [`crate::vmm::Vmm::launch`].
 pub(super) async fn launch(qemu: &Qemu, machine: &Machine) -> Result<Launched, VmmError> {
@@ -119,6 +122,10 @@ async fn answer(
         match Qmp::connect(&socket, qemu.command_limit).await {
             Ok(mut qmp) => {
                 let vmm_up = begun.elapsed();
+                if let Some(saved) = &machine.resume {
+                    "it loads what was saved".clone_into(last);
+                    load(&mut qmp, saved).await?;
+                }
                 loop {
                     match qmp.query_status().await.map_err(failed)? {
                         RunState::Running => return Ok((vmm_up, begun.elapsed())),
@@ -138,6 +145,26 @@ async fn answer(
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
+}
+
+/// Loads the state of the devices and lets the guest go on; its memory is there already. A QEMU that cannot
+/// load it says why in its log and ends, unless it is new enough to be asked.
+async fn load(qmp: &mut Qmp, saved: &Saved) -> Result<(), VmmError> {
+    let failed = |doing| move |source| VmmError::Control { doing, source };
+    let begun = qmp.load_devices(&saved.devices).await;
+    begun.map_err(failed("load a guest's state"))?;
+    loop {
+        match qmp
+            .loaded()
+            .await
+            .map_err(failed("ask for the state's loading"))?
+        {
+            Loading::Done => break,
+            Loading::Failed(why) => return Err(VmmError::NotLoaded { why }),
+            Loading::Underway => tokio::time::sleep(LOAD_INTERVAL).await,
+        }
+    }
+    qmp.cont().await.map_err(failed("let the guest go on"))
 }
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ mod t1 {
             accelerator: Accelerator::Tcg,
             paths,
             durable: true,
+            resume: None,
         }
     }
 
@@ -122,7 +123,8 @@ mod t1 {
             while let Ok(Some(line)) = lines.next_line().await {
                 let command: serde_json::Value = serde_json::from_str(&line).expect("JSON");
                 let state = states.peek().map_or("", |&&state| state);
-                if command["execute"] == "query-status" && states.len() > 1 {
+                let name = command["execute"].as_str().unwrap_or_default();
+                if name.starts_with("query-") && states.len() > 1 {
                     states.next();
                 }
                 let id = &command["id"];
@@ -197,6 +199,62 @@ mod t1 {
         killed.expect("it is ours");
         let _status = launched.process.exited().await;
         server.abort();
+    }
+
+    /// A machine that goes on from something saved.
+    fn resuming(script: &str) -> World {
+        let mut world = World::with(script);
+        world.machine.resume = Some(Saved {
+            memory: world.machine.kernel.clone(),
+            devices: world.machine.initramfs.clone(),
+        });
+        world
+    }
+
+    #[tokio::test]
+    async fn a_saved_guest_goes_on_once_all_of_it_is_loaded() {
+        let world = resuming("exec sleep 600");
+        let paths = world.machine.paths.clone();
+        let server = tokio::spawn(serve(paths, &["active", "completed", "running"]));
+        let launched = world.launch().await.expect("launched");
+        let killed = launched.process.kill(rustix::process::Signal::KILL);
+        killed.expect("it is ours");
+        let _status = launched.process.exited().await;
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn a_saved_guest_that_cannot_be_loaded_leaves_nothing_and_the_reason() {
+        let world = resuming("exec sleep 600");
+        let server = tokio::spawn(serve(world.machine.paths.clone(), &["active", "failed"]));
+        let error = world.launch().await.expect_err("not loaded");
+        assert_eq!(
+            error.to_string(),
+            "qemu cannot load the saved guest: failed"
+        );
+        assert!(!exists(world.pid().await) && !world.sockets_left());
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn a_saved_guest_whose_files_are_gone_is_refused_before_anything_is_started() {
+        for which in ["memory", "devices' state"] {
+            let mut world = resuming("exit 3");
+            if let Some(saved) = &mut world.machine.resume {
+                let gone = if which == "memory" {
+                    &mut saved.memory
+                } else {
+                    &mut saved.devices
+                };
+                *gone = "/nonexistent".into();
+            }
+            let error = world.launch().await.expect_err("gone").to_string();
+            assert!(
+                error.contains(&format!("the saved {which} /nonexistent")),
+                "{error}"
+            );
+            assert!(!world.was_started());
+        }
     }
 
     #[tokio::test]

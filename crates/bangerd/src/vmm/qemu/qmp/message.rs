@@ -59,6 +59,35 @@ impl RunState {
     }
 }
 
+/// How far the loading of a saved state is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loading {
+    /// It goes on.
+    Underway,
+    /// All is loaded.
+    Done,
+    /// It cannot be loaded; why.
+    Failed(String),
+}
+
+impl Loading {
+    /// Reads `MigrationInfo` of QEMU's qapi/migration.json.
+    pub(super) fn of(answer: &Value) -> Option<Self> {
+        // Without a status nothing has begun.
+        let Some(status) = answer.get("status") else {
+            return answer.is_object().then_some(Self::Underway);
+        };
+        Some(match status.as_str()? {
+            "completed" => Self::Done,
+            status @ ("failed" | "cancelled" | "cancelling") => {
+                let why = answer.get("error-desc").and_then(Value::as_str);
+                Self::Failed(clip(why.unwrap_or(status)))
+            }
+            _ => Self::Underway,
+        })
+    }
+}
+
 #[derive(Deserialize)]
 struct Raw {
     #[serde(rename = "QMP")]

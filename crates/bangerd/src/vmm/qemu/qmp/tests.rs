@@ -26,7 +26,15 @@ mod t1 {
                 };
                 let command: Value = serde_json::from_str(&line).expect("a command is JSON");
                 let text = reply.replace("ID", &command["id"].to_string());
-                commands.push(command["execute"].as_str().expect("a name").to_owned());
+                let name = command["execute"].as_str().expect("a name");
+                let arguments = &command["arguments"];
+                let is_bare = arguments.as_object().is_some_and(serde_json::Map::is_empty);
+                let shown = if is_bare {
+                    name.to_owned()
+                } else {
+                    format!("{name} {arguments}")
+                };
+                commands.push(shown);
                 let _ = write.write_all(format!("{text}\r\n").as_bytes()).await;
             }
             if stay {
@@ -85,6 +93,64 @@ mod t1 {
     async fn a_process_that_ends_before_its_answer_to_quit_has_ended() {
         let (qmp, _server) = connected(&[]).await;
         qmp.quit().await.expect("ended");
+    }
+
+    #[tokio::test]
+    async fn what_saves_and_loads_a_guest_is_given_with_its_arguments() {
+        let done = r#"{"return": {}, "id": ID}"#;
+        let blocks = r#"{"return": "ram 4 KiB", "id": ID}"#;
+        let (mut qmp, server) = connected(&[done, blocks, done, done]).await;
+        qmp.stop().await.expect("halts");
+        assert_eq!(qmp.ram_blocks().await.expect("told"), "ram 4 KiB");
+        qmp.save_devices(Path::new("/a,b")).await.expect("saved");
+        qmp.load_devices(Path::new("/a,b")).await.expect("begun");
+        let said = server.await.expect("served");
+        assert_eq!(
+            said,
+            [
+                "qmp_capabilities",
+                "stop",
+                r#"human-monitor-command {"command-line":"info ramblock"}"#,
+                r#"xen-save-devices-state {"filename":"/a,b","live":true}"#,
+                r#"migrate-incoming {"channels":[{"addr":{"filename":"/a,b","offset":0,"transport":"file"},"channel-type":"main"}]}"#,
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn how_far_a_loading_is_is_read() {
+        let cases = [
+            ("{}", Loading::Underway),
+            (r#"{"status": "setup"}"#, Loading::Underway),
+            (r#"{"status": "active"}"#, Loading::Underway),
+            (r#"{"status": "completed"}"#, Loading::Done),
+            (
+                r#"{"status": "failed", "error-desc": "no"}"#,
+                Loading::Failed("no".into()),
+            ),
+            (
+                r#"{"status": "cancelled"}"#,
+                Loading::Failed("cancelled".into()),
+            ),
+        ];
+        for (said, expected) in cases {
+            let reply = format!(r#"{{"return": {said}, "id": ID}}"#);
+            let (mut qmp, _server) = connected(&[&reply]).await;
+            assert_eq!(qmp.loaded().await.expect("answered"), expected);
+        }
+        let (mut qmp, _server) = connected(&[r#"{"return": [], "id": ID}"#]).await;
+        assert!(matches!(qmp.loaded().await, Err(QmpError::Strange(_))));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_json_cannot_say_is_refused_and_not_sent() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"/a\xff"));
+        let (mut qmp, server) = connected(&[]).await;
+        for refused in [qmp.save_devices(path).await, qmp.load_devices(path).await] {
+            assert!(matches!(refused, Err(QmpError::NotText { .. })));
+        }
+        assert_eq!(server.await.expect("served"), ["qmp_capabilities"]);
     }
 
     #[tokio::test]

@@ -20,6 +20,10 @@ pub(in crate::vmm::qemu) fn check(machine: &Machine) -> Result<(), VmmError> {
     directory("runtime directory", &machine.paths.runtime)?;
     file("kernel", &machine.kernel, false)?;
     file("initramfs", &machine.initramfs, false)?;
+    if let Some(saved) = &machine.resume {
+        file("saved memory", &saved.memory, false)?;
+        file("saved devices' state", &saved.devices, false)?;
+    }
     let mut roles = BTreeSet::new();
     for disk in &machine.disks {
         let serial = disk.role.serial();

@@ -1,0 +1,170 @@
+//! A guest's memory, read from the process that runs it.
+//!
+//! The memory of a guest is QEMU's own and no file: a file that guests write to is written back to a disk
+//! while they run, and memory that is shared cannot be given to another copy on write. So nobody who runs
+//! pays for being saved some day, and what is read is what the guest has written: the kernel tells which pages
+//! these are. A guest that went on from a saved memory has the rest from there.
+//!
+//! Reading another process of one's own needs the right to trace it (ptrace(2)); where the Yama module
+//! restricts that, [`super::launcher`] has allowed it.
+
+mod address;
+mod pages;
+
+use super::super::{ProcessIdentity, Unwritten};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub(super) use address::of_memory;
+
+/// Bytes that are read at a time, by each thread: what fits into a processor's cache.
+const PIECE: u64 = 1 << 20;
+/// Threads that read: a few fill the bandwidth of the host's memory.
+const THREADS: usize = 4;
+
+/// Where the memory of a guest is.
+#[derive(Debug, Clone)]
+pub(super) struct Region {
+    pub(super) process: ProcessIdentity,
+    pub(super) address: u64,
+    pub(super) size: u64,
+}
+
+/// Writes the memory of a guest that stands still into a file: a new one, or one that has the rest.
+pub(super) fn save(region: &Region, unwritten: Unwritten, into: &Path) -> io::Result<()> {
+    let memory = File::open(format!("/proc/{}/mem", region.process.pid))?;
+    let map = File::open(format!("/proc/{}/pagemap", region.process.pid))?;
+    // Both are of one process, for as long as they are open: looked at after they were opened.
+    if !region.process.is_alive()? {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the process has ended",
+        ));
+    }
+    let into = open(into, unwritten, region.size)?;
+    let page = rustix::param::page_size() as u64;
+    let runs = match unwritten {
+        Unwritten::Unknown => std::iter::once(0..region.size / page).collect(),
+        Unwritten::Zeros | Unwritten::InPlace => written(&map, region, page)?,
+    };
+    let copy = Copy {
+        memory: &memory,
+        address: region.address,
+        into: &into,
+        skip_zeros: unwritten != Unwritten::InPlace,
+        page,
+    };
+    copy.pieces(&pages::pieces(&runs, (PIECE / page).max(1)))
+}
+
+fn open(path: &Path, unwritten: Unwritten, size: u64) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600);
+    if unwritten != Unwritten::InPlace {
+        let file = options.create_new(true).open(path)?;
+        file.set_len(size)?;
+        return Ok(file);
+    }
+    let file = options.open(path)?;
+    if file.metadata()?.len() == size {
+        return Ok(file);
+    }
+    Err(io::Error::other(
+        "the memory that the guest went on from has another size",
+    ))
+}
+
+/// The pages that the guest has written, as numbers of pages from the beginning of its memory.
+fn written(map: &File, region: &Region, page: u64) -> io::Result<Vec<Range<u64>>> {
+    let (first, count) = (region.address / page, region.size / page);
+    let count = usize::try_from(count).map_err(io::Error::other)?;
+    let mut entries = vec![0; count * pages::ENTRY];
+    map.read_exact_at(&mut entries, first * pages::ENTRY as u64)?;
+    Ok(pages::own(&entries, 0))
+}
+
+struct Copy<'a> {
+    memory: &'a File,
+    address: u64,
+    into: &'a File,
+    /// What is written has zeros where nothing is written.
+    skip_zeros: bool,
+    page: u64,
+}
+
+impl Copy<'_> {
+    /// All pieces, by a few threads that each take the next.
+    fn pieces(&self, pieces: &[Range<u64>]) -> io::Result<()> {
+        let next = AtomicUsize::new(0);
+        let threads =
+            std::thread::available_parallelism().map_or(1, |most| most.get().min(THREADS));
+        let work = || -> io::Result<()> {
+            let mut buffer = Vec::new();
+            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.piece(piece, &mut buffer)?;
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.min(pieces.len()))
+                .map(|_| scope.spawn(work))
+                .collect();
+            let own = work();
+            let joined = others.into_iter().map(|thread| {
+                let panicked =
+                    |_| Err(io::Error::other("a thread that copies memory has panicked"));
+                thread.join().unwrap_or_else(panicked)
+            });
+            joined.fold(own, io::Result::and)
+        })
+    }
+
+    fn piece(&self, pages: &Range<u64>, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let (offset, length) = (
+            pages.start * self.page,
+            (pages.end - pages.start) * self.page,
+        );
+        buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+        self.memory.read_exact_at(buffer, self.address + offset)?;
+        if !self.skip_zeros {
+            return self.into.write_all_at(buffer, offset);
+        }
+        let page = usize::try_from(self.page).map_err(io::Error::other)?;
+        for run in data(buffer, page) {
+            let at = offset + run.start as u64;
+            let bytes = buffer.get(run).unwrap_or_default();
+            self.into.write_all_at(bytes, at)?;
+        }
+        Ok(())
+    }
+}
+
+/// The runs of pages that are not all zeros: one call for each costs less than one for each page.
+fn data(bytes: &[u8], page: usize) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (index, chunk) in bytes.chunks(page).enumerate() {
+        if zeros(chunk) {
+            continue;
+        }
+        let (start, end) = (index * page, index * page + chunk.len());
+        match runs.last_mut() {
+            Some(run) if run.end == start => run.end = end,
+            _ => runs.push(start..end),
+        }
+    }
+    runs
+}
+
+/// Compared with a page of zeros, which the C library does a vector at a time.
+fn zeros(bytes: &[u8]) -> bool {
+    static ZEROS: [u8; 4096] = [0; 4096];
+    let mut parts = bytes.chunks(ZEROS.len());
+    parts.all(|part| ZEROS.starts_with(part))
+}
+
+#[cfg(test)]
+mod tests;
