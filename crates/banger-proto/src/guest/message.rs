@@ -86,6 +86,22 @@ pub enum Call {
     },
     /// What the guest uses; since generation 3.
     Usage,
+    /// A disk has become larger under the guest: its file system grows to fill it while it stays
+    /// mounted. The answer is [`Answer::Grown`] when it has, also where there was nothing left to do.
+    /// Since generation 4.
+    Grow {
+        /// Which one.
+        disk: GrowDisk,
+    },
+    /// Writes to disk what the file systems still hold in memory; the answer comes when that is done.
+    /// Since generation 4.
+    Sync,
+    /// The guest goes on from saved memory: takes the place of `Configure` after a resume, and is the
+    /// first call then. The answer is [`Answer::Configured`]; before it the guest has a new identity and
+    /// nothing of its parent's that is to be nobody else's. Units and hooks of the image follow behind
+    /// the answer; until they are through, [`Health::init`] is [`InitState::Starting`]. Since
+    /// generation 4.
+    Resumed(Resumed),
 }
 
 /// guest → host: the answer to a call. Encoded as `Result<Answer, GuestFault>`.
@@ -93,7 +109,7 @@ pub enum Call {
 pub enum Answer {
     /// Done; there is nothing to tell.
     Done,
-    /// To `Configure`.
+    /// To `Configure` and `Resumed`.
     Configured(Configured),
     /// To `Exec` and `Attach`.
     Attached(Attached),
@@ -112,6 +128,11 @@ pub enum Answer {
     Health(Health),
     /// To `Usage`; since generation 3.
     Usage(Usage),
+    /// To `Grow`; since generation 4.
+    Grown {
+        /// Size of the file system in bytes, as it is now.
+        bytes: u64,
+    },
 }
 
 /// Why a call failed in the guest.
@@ -164,6 +185,31 @@ pub struct Configure {
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
     /// What becomes PID 1.
     pub init: InitChoice,
+}
+
+/// How a guest goes on from saved memory; since generation 4.
+///
+/// `configure` is last, so that what is appended to it is at the end here, too. Nothing is ever appended
+/// here: what a later generation needs besides is another call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The hardware address of its network card; otherwise the card keeps the one that it has.
+    pub mac: Option<[u8; 6]>,
+    /// Whether clients of exec sessions may come back, as after a daemon's death: the guest is the one
+    /// that was saved. Otherwise they never come: what runs goes on without input, its output is
+    /// thrown away.
+    pub keeps_sessions: bool,
+    /// Who it is now. With the machine id that it had it is the same sandbox, and keeps its keys.
+    pub configure: Configure,
+}
+
+/// A disk whose file system can grow while it is mounted; since generation 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GrowDisk {
+    /// The work disk.
+    Work,
+    /// The system disk.
+    System,
 }
 
 /// Addresses of the guest's only network interface.
@@ -385,99 +431,4 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, postcard::Er
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_field_that_a_newer_peer_appended_is_ignored() {
-        let mut bytes = encode(&Attach {
-            session: [1; 16],
-            stdout: 2,
-            stderr: 3,
-        })
-        .expect("plain");
-        bytes.extend_from_slice(b"newer");
-        assert_eq!(
-            decode(&bytes),
-            Ok(Attach {
-                session: [1; 16],
-                stdout: 2,
-                stderr: 3
-            })
-        );
-    }
-
-    /// The wire form of what exists must never change: running guests keep their agent.
-    #[test]
-    fn the_wire_form_of_generation_one_stays() {
-        let calls = [
-            (Call::Forget([0; 16]), 3),
-            (Call::Ports, 10),
-            (Call::Health, 11),
-            (Call::Shutdown, 12),
-        ];
-        for (call, number) in calls {
-            assert_eq!(
-                encode(&call).expect("plain").first(),
-                Some(&number),
-                "{call:?}"
-            );
-        }
-        assert_eq!(
-            encode(&Notice::Exited(ExitStatus::Signal(9))),
-            Ok(vec![0, 1, 9])
-        );
-        assert_eq!(
-            encode(&Steer::Resize(TerminalSize {
-                rows: 24,
-                columns: 80
-            })),
-            Ok(vec![0, 24, 80])
-        );
-    }
-
-    #[test]
-    fn the_wire_form_of_generation_two_stays() {
-        let dial = Call::Dial {
-            udp: true,
-            port: 300,
-        };
-        assert_eq!(encode(&dial), Ok(vec![13, 1, 0xac, 2]));
-        assert_eq!(encode(&Notice::Closed), Ok(vec![2]));
-    }
-
-    #[test]
-    fn the_wire_form_of_generation_three_stays() {
-        assert_eq!(encode(&Call::Usage), Ok(vec![14]));
-        let usage = Usage {
-            load_hundredths: 300,
-            ..Usage::default()
-        };
-        let bytes = vec![7, 0, 0, 0, 0xac, 2, 0, 0, 0, 0, 0];
-        assert_eq!(encode(&Answer::Usage(usage)), Ok(bytes));
-    }
-
-    #[test]
-    fn a_signal_is_shown_as_a_shell_does() {
-        assert_eq!(ExitStatus::Signal(9).shell_code(), 137);
-        assert_eq!(ExitStatus::Code(42).shell_code(), 42);
-    }
-
-    proptest! {
-        #[test]
-        fn garbage_is_refused_or_read_and_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode::<Call>(&bytes);
-            let _ = decode::<Result<Answer, GuestFault>>(&bytes);
-            let _ = decode::<Notice>(&bytes);
-            let _ = decode::<Steer>(&bytes);
-        }
-
-        #[test]
-        fn arguments_arrive_as_the_bytes_they_were(argv in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..10)) {
-            let exec = Exec { session: [7; 16], argv, environment: vec![], directory: None, user: None, terminal: None, stdin: true };
-            let bytes = encode(&Call::Exec(exec.clone())).expect("plain");
-            prop_assert_eq!(decode::<Call>(&bytes), Ok(Call::Exec(exec)));
-        }
-    }
-}
+mod tests;

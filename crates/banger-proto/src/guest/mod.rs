@@ -33,13 +33,22 @@ pub use codec::{Decoder, Received};
 pub use frame::{Frame, Kind};
 
 /// The generation of the protocol that this code speaks.
-pub const GENERATION: u16 = 3;
+pub const GENERATION: u16 = 4;
 
 /// The first generation whose agents know [`message::Call::Dial`].
 pub const DIALS_SINCE: u16 = 2;
 
 /// The first generation whose agents know [`message::Call::Usage`].
 pub const USAGE_SINCE: u16 = 3;
+
+/// The first generation whose agents know [`message::Call::Grow`].
+pub const GROWS_SINCE: u16 = 4;
+
+/// The first generation whose agents know [`message::Call::Sync`].
+pub const SYNCS_SINCE: u16 = 4;
+
+/// The first generation whose agents know [`message::Call::Resumed`].
+pub const RESUMES_SINCE: u16 = 4;
 
 /// The name of the agent's virtio-serial port, as in `/sys/class/virtio-ports/*/name`.
 pub const PORT_NAME: &str = "banger.agent";
