@@ -55,7 +55,14 @@ const fn is_use(call: &Call) -> bool {
         | Call::Get(_)
         | Call::Ports
         | Call::Dial { .. } => true,
-        Call::Configure(_) | Call::Forget(_) | Call::Health | Call::Shutdown | Call::Usage => false,
+        Call::Configure(_)
+        | Call::Forget(_)
+        | Call::Health
+        | Call::Shutdown
+        | Call::Usage
+        | Call::Grow { .. }
+        | Call::Sync
+        | Call::Resumed(_) => false,
     }
 }
 
