@@ -18,7 +18,8 @@ pub(crate) type Environment = Vec<(Vec<u8>, Vec<u8>)>;
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) world: World,
-    pub(crate) boot: [u8; 16],
+    /// Random; another with each boot, and with each resume.
+    pub(crate) boot: Cell<[u8; 16]>,
     pub(crate) configured: Cell<bool>,
     /// One configuration or shutdown at a time.
     pub(crate) configuring: tokio::sync::Mutex<()>,
@@ -29,6 +30,20 @@ pub(crate) struct Shared {
     pub(crate) dialed: crate::dial::Count,
     /// There is something for the link to send.
     pub(crate) wake: Rc<Notify>,
+}
+
+impl Shared {
+    /// The guest is a copy from now on: what the agent says of itself is its own.
+    pub(crate) fn begin_anew(&self) {
+        self.boot.set(random_boot());
+    }
+}
+
+fn random_boot() -> [u8; 16] {
+    let mut boot = [0; 16];
+    // Early in a boot the kernel's generator may not be seeded; this only has to differ.
+    let _ = getrandom(&mut boot, GetRandomFlags::INSECURE);
+    boot
 }
 
 /// What the end of the file that connects agent and host means.
@@ -47,7 +62,7 @@ pub struct Agent(Rc<Shared>);
 impl std::fmt::Debug for Agent {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Agent")
-            .field("boot", &self.0.boot)
+            .field("boot", &self.0.boot.get())
             .finish_non_exhaustive()
     }
 }
@@ -56,13 +71,10 @@ impl Agent {
     /// An agent without sessions.
     #[must_use]
     pub fn new(world: World) -> Self {
-        let mut boot = [0; 16];
-        // Early in a boot the kernel's generator may not be seeded; this only has to differ.
-        let _ = getrandom(&mut boot, GetRandomFlags::INSECURE);
         let wake = Rc::new(Notify::new());
         Self(Rc::new(Shared {
             world,
-            boot,
+            boot: Cell::new(random_boot()),
             configured: Cell::new(false),
             configuring: tokio::sync::Mutex::new(()),
             environment: RefCell::default(),

@@ -8,8 +8,9 @@ use crate::session::{self, Session};
 use crate::{dial, files, health, ports, usage};
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::GENERATION;
-use banger_proto::guest::message::{self, Answer, Call, Configure, GuestFault, Health};
+use banger_proto::guest::message::{self, Answer, Call, Configure, GuestFault, Health, Resumed};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
 
@@ -117,9 +118,11 @@ pub(crate) async fn blocking<T: Send + 'static>(
 async fn simple(agent: Rc<Shared>, call: Call) -> Result<Answer, GuestFault> {
     match call {
         Call::Configure(wanted) => configure(&agent, wanted).await,
+        Call::Resumed(wanted) => resume(&agent, wanted).await,
         Call::Ports => blocking(|| Ok(Answer::Ports(ports::survey()))).await,
         Call::Health => health(&agent).await,
         Call::Usage => blocking(|| Ok(Answer::Usage(usage::survey()))).await,
+        Call::Sync => sync(&agent).await,
         Call::Shutdown => shutdown(&agent).await,
         other => {
             let root = agent.world.root().await?;
@@ -131,12 +134,40 @@ async fn simple(agent: Rc<Shared>, call: Call) -> Result<Answer, GuestFault> {
 async fn configure(agent: &Shared, wanted: Configure) -> Result<Answer, GuestFault> {
     let _turn = agent.configuring.lock().await;
     let root = agent.world.root().await?;
-    let machine = std::sync::Arc::clone(&agent.world.machine);
+    let machine = Arc::clone(&agent.world.machine);
     let environment = wanted.environment.clone();
     let configured = blocking(move || machine.configure(&root, &wanted)).await?;
     agent.environment.replace(environment);
     agent.configured.set(true);
     Ok(Answer::Configured(configured))
+}
+
+/// The guest goes on from saved memory. What may take long follows behind the answer.
+async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
+    let _turn = agent.configuring.lock().await;
+    let root = agent.world.root().await?;
+    if !wanted.keeps_sessions {
+        agent.sessions.give_up();
+    }
+    let machine = Arc::clone(&agent.world.machine);
+    let environment = wanted.configure.environment.clone();
+    let inside = Arc::clone(&root);
+    let configured = blocking(move || machine.resume(&inside, &wanted)).await?;
+    agent.environment.replace(environment);
+    agent.configured.set(true);
+    agent.begin_anew();
+    let machine = Arc::clone(&agent.world.machine);
+    spawn_blocking(move || machine.settle(&root));
+    Ok(Answer::Configured(configured))
+}
+
+async fn sync(agent: &Shared) -> Result<Answer, GuestFault> {
+    let machine = Arc::clone(&agent.world.machine);
+    blocking(move || {
+        machine.sync();
+        Ok(Answer::Done)
+    })
+    .await
 }
 
 async fn health(agent: &Shared) -> Result<Answer, GuestFault> {
@@ -153,13 +184,8 @@ async fn health(agent: &Shared) -> Result<Answer, GuestFault> {
 
 async fn shutdown(agent: &Shared) -> Result<Answer, GuestFault> {
     let _turn = agent.configuring.lock().await;
-    let machine = std::sync::Arc::clone(&agent.world.machine);
-    let sync = std::sync::Arc::clone(&machine);
-    blocking(move || {
-        sync.sync();
-        Ok(())
-    })
-    .await?;
+    sync(agent).await?;
+    let machine = Arc::clone(&agent.world.machine);
     spawn_local(async move {
         tokio::time::sleep(LAST_WORDS).await;
         let _ = spawn_blocking(move || machine.power_off()).await;

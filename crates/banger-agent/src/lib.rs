@@ -5,7 +5,7 @@
 //!                    ▲                 files            put, get, stat, list
 //!                    │                 ports, health, usage
 //!                    │                 dial              a connection to a port
-//!                    └── channels ◀──┘ world ──▶ Machine (guest: mounts, identity, init, power)
+//!                    └── channels ◀──┘ world ──▶ Machine (guest: mounts, identity, resume, init, power)
 //! ```
 //!
 //! One thread runs everything ([`Agent::serve`]); only what may wait for a disk goes to a blocking

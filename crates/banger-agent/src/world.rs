@@ -4,7 +4,7 @@ use crate::fault::fault;
 use crate::root::Root;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::HostHello;
-use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState};
+use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState, Resumed};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -21,10 +21,20 @@ pub trait Machine: Send + Sync {
     /// What stops the guest from being the sandbox that it shall be.
     fn configure(&self, root: &Root, wanted: &Configure) -> Result<Configured, GuestFault>;
 
-    /// How far the image's init is.
+    /// The guest goes on from saved memory: as [`Machine::configure`], and nothing that was its parent's
+    /// alone is left when this returns. May come again, also while an earlier one is being settled.
+    ///
+    /// # Errors
+    /// As [`Machine::configure`].
+    fn resume(&self, root: &Root, wanted: &Resumed) -> Result<Configured, GuestFault>;
+
+    /// What may follow behind the answer to a resume. May take long: it is called on a thread of its own.
+    fn settle(&self, root: &Root);
+
+    /// How far the image's init is; [`InitState::Starting`] until a resume is settled.
     fn init_state(&self, root: &Root) -> InitState;
 
-    /// Writes to disk what is not, before the answer to a shutdown.
+    /// Writes to disk what is not, before the answer to a shutdown, and on request.
     fn sync(&self);
 
     /// Ends the guest, after the answer to a shutdown. May wait.

@@ -26,7 +26,7 @@ use banger_agent::{Machine, Root, World};
 use banger_proto::guest::codec::{Decoder, Received};
 use banger_proto::guest::frame::{self, Kind};
 use banger_proto::guest::hello::{self, GUEST_MAGIC, GuestHello, HostHello};
-use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState};
+use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState, Resumed};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -186,6 +186,17 @@ impl Machine for Host {
             warnings: vec![],
         })
     }
+
+    fn resume(&self, _: &Root, wanted: &Resumed) -> Result<Configured, GuestFault> {
+        println!("simulated guest {} goes on", wanted.configure.hostname);
+        Ok(Configured {
+            init_started: false,
+            kernel_release: "0.0.0-simulated".into(),
+            warnings: vec![],
+        })
+    }
+
+    fn settle(&self, _: &Root) {}
 
     fn init_state(&self, _: &Root) -> InitState {
         InitState::None

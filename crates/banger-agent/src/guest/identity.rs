@@ -61,6 +61,19 @@ pub(super) fn set_clock(time: UnixTime) -> rustix::io::Result<()> {
     clock_settime(ClockId::Realtime, time)
 }
 
+/// What is to be said of the source of the kernel's clock, which nobody can change from outside. After
+/// a resume without a steady one the kernel may fall back to counting timer interrupts.
+pub(super) fn doubt_clock(source: &str) -> Option<String> {
+    const STEADY: [&str; 3] = ["tsc", "kvm-clock", "arch_sys_counter"];
+    let source = source.trim_end();
+    (!STEADY.contains(&source)).then(|| {
+        format!(
+            "the clock's source is now \"{}\": time may go by in steps",
+            source.escape_debug()
+        )
+    })
+}
+
 /// Gives random bytes to the kernel.
 pub(super) fn add_entropy(bytes: &[u8]) -> std::io::Result<()> {
     let random = File::options().write(true).open("/dev/urandom")?;
@@ -88,6 +101,17 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("127.0.1.1\tbox\n"), "{text}");
+    }
+
+    #[test]
+    fn only_a_clock_that_is_not_steady_is_doubted() {
+        assert_eq!(doubt_clock("tsc\n"), None);
+        assert_eq!(doubt_clock("kvm-clock\n"), None);
+        let doubt = doubt_clock("refined-jiffies\n").expect("not steady");
+        assert_eq!(
+            doubt,
+            "the clock's source is now \"refined-jiffies\": time may go by in steps"
+        );
     }
 
     #[test]

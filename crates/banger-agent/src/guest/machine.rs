@@ -1,6 +1,9 @@
 //! The guest behind [`Machine`].
 
+use super::boot_id::BootId;
 use super::place::Placer;
+use super::program::{Background, Turn};
+use super::resume::{Rest, Unsettled};
 use super::supervisor::{self, Request};
 use super::{console, identity, init, mounts, network, power};
 use crate::fault::{failed_io, fault, io_reason, reason};
@@ -8,13 +11,19 @@ use crate::root::Root;
 use crate::world::Machine;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::{HostHello, UnixTime};
-use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState, NetworkConfig};
+use banger_proto::guest::message::{
+    Configure, Configured, GuestFault, InitState, NetworkConfig, Resumed,
+};
+use rustix::fs::{AtFlags, FileType, statat};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most of an image's `/etc/hosts` that is kept.
 const HOSTS_LIMIT: u64 = 1024 * 1024;
+
+/// The same id where dbus looked for it before there was the other (dbus-uuidgen(1)); mostly a link.
+const DBUS_MACHINE_ID: &str = "/var/lib/dbus/machine-id";
 
 /// What is process 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,26 +34,46 @@ enum Started {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     started: Started,
-    network: Option<NetworkConfig>,
+    /// Who it is, once it was told.
+    pub(super) machine_id: Option<[u8; 16]>,
+    pub(super) network: Option<NetworkConfig>,
     placer: Placer,
+    pub(super) boot_id: BootId,
     /// What could not be done at boot.
     boot_warnings: Vec<String>,
+    /// What could not be done behind the answer to a resume.
+    late_warnings: Vec<String>,
+    /// The rest of a resume, until somebody does it.
+    pub(super) rest: Option<Rest>,
+    /// The last resume, until its rest is done.
+    pub(super) unsettled: Option<Unsettled>,
 }
 
 /// A guest that is this machine.
 #[derive(Debug)]
-pub(super) struct Guest(Mutex<State>);
+pub(super) struct Guest {
+    state: Mutex<State>,
+    background: Background,
+}
 
 impl Guest {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
-            started: Started::Nothing,
-            network: None,
-            placer: Placer::new("/run/banger/over".into()),
-            boot_warnings: Vec::new(),
-        }))
+        Self {
+            state: Mutex::new(State {
+                started: Started::Nothing,
+                machine_id: None,
+                network: None,
+                placer: Placer::new("/run/banger/over".into()),
+                boot_id: BootId::new("/run/banger/over/boot-id".into()),
+                boot_warnings: Vec::new(),
+                late_warnings: Vec::new(),
+                rest: None,
+                unsettled: None,
+            }),
+            background: Background::default(),
+        }
     }
 
     /// Remembers what could not be done at boot, for whoever configures.
@@ -52,9 +81,19 @@ impl Guest {
         self.state().boot_warnings.push(warning);
     }
 
+    /// The rest of a resume is done, unless there was another one.
+    fn settled(&self, turn: Turn, warnings: Vec<String>) {
+        warnings.iter().for_each(console::error);
+        let mut state = self.state();
+        if state.unsettled.is_some_and(|last| last.turn == turn) {
+            state.unsettled = None;
+            state.late_warnings = warnings;
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic ends the agent; there is no half-done state to fear.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,7 +116,7 @@ impl Machine for Guest {
         let mut state = self.state();
         // Refused before anything is changed.
         let starts_init = init::choose(root, wanted.init)?;
-        let mut warnings = state.boot_warnings.clone();
+        let mut warnings = state.earlier_warnings();
         warnings.extend(refresh(wanted.time, &wanted.entropy));
         state.identify(root, wanted, &mut warnings);
         let applied = network::apply(state.network.as_ref(), wanted.network.as_ref());
@@ -86,15 +125,42 @@ impl Machine for Guest {
             Err(warning) => warnings.push(warning),
         }
         state.start(root, starts_init, &mut warnings)?;
-        Ok(Configured {
-            init_started: state.started == Started::Init,
-            kernel_release: mounts::release(),
-            warnings,
-        })
+        Ok(state.configured(warnings))
+    }
+
+    fn resume(&self, root: &Root, wanted: &Resumed) -> Result<Configured, GuestFault> {
+        // Without the state: what is interrupted may wait for it.
+        let turn = self.background.interrupt();
+        let mut state = self.state();
+        let configure = &wanted.configure;
+        let starts_init = init::choose(root, configure.init)?;
+        let mut warnings = refresh(configure.time, &configure.entropy);
+        state.renew(root, turn, wanted, &mut warnings);
+        state.start(root, starts_init, &mut warnings)?;
+        Ok(state.configured(warnings))
+    }
+
+    fn settle(&self, root: &Root) {
+        let rest = self.state().rest.take();
+        let Some(rest) = rest else {
+            return;
+        };
+        let turn = rest.turn;
+        let Some(work) = self.background.work(turn) else {
+            return;
+        };
+        if let Some(warnings) = rest.finish(root, &work) {
+            drop(work);
+            self.settled(turn, warnings);
+        }
     }
 
     fn init_state(&self, root: &Root) -> InitState {
-        match self.state().started {
+        let state = self.state();
+        if state.unsettled.is_some() {
+            return InitState::Starting;
+        }
+        match state.started {
             Started::Init if init::is_settled(root) => InitState::Settled,
             Started::Init => InitState::Starting,
             Started::Nothing | Started::Supervisor => InitState::None,
@@ -115,7 +181,27 @@ impl Machine for Guest {
 }
 
 impl State {
-    fn identify(&mut self, root: &Root, wanted: &Configure, warnings: &mut Vec<String>) {
+    /// What earlier could not be done: whoever asks now may not have heard of it.
+    fn earlier_warnings(&self) -> Vec<String> {
+        [self.boot_warnings.as_slice(), &self.late_warnings].concat()
+    }
+
+    fn configured(&self, warnings: Vec<String>) -> Configured {
+        Configured {
+            init_started: self.has_init(),
+            kernel_release: mounts::release(),
+            warnings,
+        }
+    }
+
+    /// Whether the image's init is process 1.
+    pub(super) fn has_init(&self) -> bool {
+        self.started == Started::Init
+    }
+
+    /// Makes the guest the sandbox that it shall be, but for its network.
+    pub(super) fn identify(&mut self, root: &Root, wanted: &Configure, warnings: &mut Vec<String>) {
+        self.machine_id = Some(wanted.machine_id);
         let name = &wanted.hostname;
         if let Err(errno) = rustix::system::sethostname(name.as_bytes()) {
             warnings.push(format!("cannot set the host name: {}", reason(errno)));
@@ -125,10 +211,17 @@ impl State {
         let mut files = vec![
             ("/etc/hostname", format!("{name}\n").into_bytes(), 0o644),
             ("/etc/hosts", identity::hosts(&hosts, name), 0o644),
-            ("/etc/machine-id", machine_id.into_bytes(), 0o444),
+            ("/etc/machine-id", machine_id.clone().into_bytes(), 0o444),
         ];
-        if let Some(network) = &wanted.network {
-            let text = identity::resolv_conf(&network.resolvers);
+        if is_file(root, DBUS_MACHINE_ID) {
+            files.push((DBUS_MACHINE_ID, machine_id.into_bytes(), 0o644));
+        }
+        // A guest that had a network and has none any more has no name servers.
+        let none = self.network.as_ref().map(|_| Vec::new());
+        let network = wanted.network.as_ref();
+        let resolvers = network.map(|network| network.resolvers.clone());
+        if let Some(resolvers) = resolvers.or(none) {
+            let text = identity::resolv_conf(&resolvers);
             files.push(("/etc/resolv.conf", text.into_bytes(), 0o644));
         }
         for (path, bytes, mode) in files {
@@ -177,6 +270,14 @@ impl State {
         self.started = wanted;
         Ok(())
     }
+}
+
+/// Whether a path itself is a file, not a link to one.
+fn is_file(root: &Root, path: &str) -> bool {
+    let found = root
+        .open_parent(path.as_bytes())
+        .and_then(|(parent, name)| statat(parent, name, AtFlags::SYMLINK_NOFOLLOW));
+    found.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file())
 }
 
 /// The socket to process 1 is the agent's standard input.

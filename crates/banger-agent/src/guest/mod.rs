@@ -12,10 +12,13 @@
 //! its root; the guest's world is a directory to it.
 
 mod boot;
+mod boot_id;
 mod console;
 mod disks;
+mod hooks;
 mod identity;
 mod init;
+mod keys;
 mod machine;
 mod modules;
 mod mounts;
@@ -23,7 +26,10 @@ mod netlink;
 mod network;
 mod place;
 mod power;
+mod program;
+mod resume;
 mod supervisor;
+mod units;
 
 use std::env;
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,6 @@
-//! rtnetlink requests (rtnetlink(7)), written by hand: five of them need no library.
+//! rtnetlink requests (rtnetlink(7)), written by hand: so few of them need no library.
+
+mod addresses;
 
 use rustix::io::{Errno, Result};
 use rustix::net::{
@@ -17,6 +19,7 @@ const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_REPLACE: u16 = 0x100;
 const NLM_F_CREATE: u16 = 0x400;
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_MTU: u16 = 4;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -37,6 +40,11 @@ const HEADER: usize = 16;
 pub(super) enum Request {
     /// Brings an interface up, with an MTU if one is given.
     Up { interface: u32, mtu: Option<u32> },
+    /// Takes an interface down, and with it its routes and what it knows of its neighbours.
+    Down { interface: u32 },
+    /// Gives an interface a hardware address. What it knows of its neighbours is forgotten, also when
+    /// it is the one that it has.
+    Hardware { interface: u32, mac: [u8; 6] },
     /// Adds an address, or makes sure that it is there.
     Add {
         interface: u32,
@@ -106,6 +114,10 @@ impl Request {
     fn encode(&self) -> Vec<u8> {
         match *self {
             Self::Up { interface, mtu } => up(interface, mtu),
+            Self::Down { interface } => link(interface, 0, IFF_UP).finish(),
+            Self::Hardware { interface, mac } => {
+                link(interface, 0, 0).attribute(IFLA_ADDRESS, &mac).finish()
+            }
             Self::Add {
                 interface,
                 address,
@@ -128,12 +140,16 @@ impl Request {
 }
 
 /// `struct ifinfomsg`: family, pad, type, index, flags, mask of flags to change.
-fn up(interface: u32, mtu: Option<u32>) -> Vec<u8> {
+fn link(interface: u32, flags: u32, mask: u32) -> Message {
     let mut body = vec![0; 4];
     body.extend_from_slice(&interface.to_ne_bytes());
-    body.extend_from_slice(&IFF_UP.to_ne_bytes());
-    body.extend_from_slice(&IFF_UP.to_ne_bytes());
-    let message = Message::new(RTM_NEWLINK, 0, &body);
+    body.extend_from_slice(&flags.to_ne_bytes());
+    body.extend_from_slice(&mask.to_ne_bytes());
+    Message::new(RTM_NEWLINK, 0, &body)
+}
+
+fn up(interface: u32, mtu: Option<u32>) -> Vec<u8> {
+    let message = link(interface, IFF_UP, IFF_UP);
     let message = match mtu {
         Some(mtu) => message.attribute(IFLA_MTU, &mtu.to_ne_bytes()),
         None => message,
@@ -239,6 +255,23 @@ mod tests {
         }
         .encode();
         assert_eq!(up.get(32..), Some(&[8, 0, 4, 0, 0x78, 5, 0, 0][..]));
+        let hardware = Request::Hardware {
+            interface: 2,
+            mac: [2, 3, 4, 5, 6, 7],
+        };
+        assert_eq!(
+            hardware.encode(),
+            [
+                44, 0, 0, 0, 16, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, // header
+                0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // ifinfomsg
+                10, 0, 1, 0, 2, 3, 4, 5, 6, 7, 0, 0, // IFLA_ADDRESS, filled up
+            ]
+        );
+        let down = Request::Down { interface: 2 }.encode();
+        assert_eq!(
+            down.get(20..),
+            Some(&[2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0][..])
+        );
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use super::netlink::{Netlink, Request};
 use crate::fault::reason;
 use banger_proto::guest::message::NetworkConfig;
+use rustix::io::Errno;
 use std::fs;
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,8 +24,8 @@ pub(super) fn apply(
 ) -> Result<(), String> {
     let netlink = Netlink::open().map_err(|e| format!("cannot reach the kernel's network: {e}"))?;
     let ask = |request: &Request| {
-        let failed = |errno| format!("cannot set the network up ({request:?}): {}", reason(errno));
-        netlink.ask(request).map_err(failed)
+        let asked = netlink.ask(request);
+        asked.map_err(|errno| refused(request, errno))
     };
     let interfaces = Path::new("/sys/class/net");
     if let Some(loopback) = index(&interfaces.join("lo")) {
@@ -43,6 +45,81 @@ pub(super) fn apply(
     Ok(())
 }
 
+fn refused(request: &Request, errno: Errno) -> String {
+    format!("cannot set the network up ({request:?}): {}", reason(errno))
+}
+
+/// Applies a configuration after a resume, with the card's hardware address if it gets one.
+///
+/// Another sandbox than the one that was saved shall know nothing of its network any more: the card
+/// goes down, which takes routes, neighbours and most addresses away, and comes up with its own. Where
+/// nothing has changed, connections stay; only neighbours are forgotten, who may have moved.
+pub(super) fn renew(
+    before: Option<&NetworkConfig>,
+    wanted: Option<&NetworkConfig>,
+    mac: Option<[u8; 6]>,
+) -> Result<(), String> {
+    let interfaces = Path::new("/sys/class/net");
+    let Some(interface) = find(interfaces) else {
+        return apply(before, wanted);
+    };
+    let netlink = Netlink::open().map_err(|e| format!("cannot reach the kernel's network: {e}"))?;
+    let ask = |request: &Request| match (request, netlink.ask(request)) {
+        // It went with the card, or with the one that it was a second of.
+        (Request::Remove { .. }, Err(Errno::ADDRNOTAVAIL)) | (_, Ok(())) => Ok(()),
+        (_, Err(errno)) => Err(refused(request, errno)),
+    };
+    let has = hardware(interfaces, interface);
+    let stays = before == wanted && (mac.is_none() || mac == has);
+    if stays {
+        let same = has.map(|mac| Request::Hardware { interface, mac });
+        same.iter().try_for_each(ask)?;
+        return apply(before, wanted);
+    }
+    let present = netlink.addresses(interface).map_err(|errno| {
+        let why = reason(errno);
+        format!("cannot ask for the network card's addresses: {why}")
+    })?;
+    plan_anew(interface, &present, wanted, mac)
+        .iter()
+        .try_for_each(ask)?;
+    if wanted.is_some() {
+        wait_for_carrier(interfaces, interface);
+    }
+    Ok(())
+}
+
+/// What has to be asked for so that nothing of an earlier network is left.
+fn plan_anew(
+    interface: u32,
+    present: &[(IpAddr, u8)],
+    wanted: Option<&NetworkConfig>,
+    mac: Option<[u8; 6]>,
+) -> Vec<Request> {
+    let mut requests = vec![Request::Down { interface }];
+    requests.extend(mac.map(|mac| Request::Hardware { interface, mac }));
+    let remove = |&(address, prefix): &_| Request::Remove {
+        interface,
+        address,
+        prefix,
+    };
+    requests.extend(present.iter().map(remove));
+    let new = wanted.map(|wanted| plan(interface, None, wanted));
+    requests.extend(new.into_iter().flatten());
+    requests
+}
+
+/// The hardware address of an interface.
+fn hardware(interfaces: &Path, interface: u32) -> Option<[u8; 6]> {
+    let text = fs::read_to_string(path(interfaces, interface)?.join("address")).ok()?;
+    let mut mac = [0; 6];
+    let mut digits = text.trim_end().split(':');
+    for byte in &mut mac {
+        *byte = u8::from_str_radix(digits.next()?, 16).ok()?;
+    }
+    digits.next().is_none().then_some(mac)
+}
+
 /// A driver tells of its link a moment after the interface is up; packets before that are lost,
 /// and a first connection would be a second late. A cable that is not there is no error.
 fn wait_for_carrier(interfaces: &Path, interface: u32) {
@@ -53,11 +130,16 @@ fn wait_for_carrier(interfaces: &Path, interface: u32) {
 }
 
 fn has_carrier(interfaces: &Path, interface: u32) -> bool {
+    path(interfaces, interface)
+        .and_then(|path| fs::read_to_string(path.join("carrier")).ok())
+        .is_some_and(|carrier| carrier.trim_end() == "1")
+}
+
+/// Where the kernel tells of an interface.
+fn path(interfaces: &Path, interface: u32) -> Option<PathBuf> {
     let entries = fs::read_dir(interfaces).into_iter().flatten().flatten();
     let mut paths = entries.map(|entry| entry.path());
-    let path = paths.find(|path| index(path) == Some(interface));
-    path.and_then(|path| fs::read_to_string(path.join("carrier")).ok())
-        .is_some_and(|carrier| carrier.trim_end() == "1")
+    paths.find(|path| index(path) == Some(interface))
 }
 
 /// What has to be asked for: addresses that are no longer wanted go first.
@@ -160,8 +242,56 @@ mod tests {
         assert_eq!(plan.len(), 4);
     }
 
+    #[test]
+    fn another_network_takes_the_place_of_everything_that_the_card_had() {
+        let address = |text: &str| (text.parse().expect("an address"), 24);
+        let present = [address("10.0.2.15"), address("fe80::1")];
+        let wanted = config("172.16.0.2");
+        let mac = [2, 0, 0, 0, 0, 7];
+        let requests = plan_anew(2, &present, Some(&wanted), Some(mac));
+        let (card, rest) = requests.split_at(2);
+        let interface = 2;
+        assert_eq!(
+            card,
+            [
+                Request::Down { interface },
+                Request::Hardware { interface, mac }
+            ]
+        );
+        let remove = |(address, prefix)| Request::Remove {
+            interface,
+            address,
+            prefix,
+        };
+        let (removed, rest) = rest.split_at(2);
+        assert_eq!(removed, present.map(remove));
+        assert_eq!(rest, plan(2, None, &wanted));
+        let without = plan_anew(2, &present, None, None);
+        assert_eq!(without.len(), 3, "down, and nothing is left");
+    }
+
     mod t1 {
         use super::*;
+
+        #[test]
+        fn the_hardware_address_is_that_of_the_interface() {
+            let temp = tempfile::tempdir().expect("temp");
+            for (name, index, mac) in [
+                ("lo", "1", "00:00:00:00:00:00"),
+                ("eth0", "2", "02:0a:00:00:00:ff"),
+            ] {
+                fs::create_dir(temp.path().join(name)).expect("made");
+                fs::write(temp.path().join(name).join("ifindex"), index).expect("written");
+                fs::write(temp.path().join(name).join("address"), format!("{mac}\n"))
+                    .expect("written");
+            }
+            assert_eq!(hardware(temp.path(), 2), Some([2, 10, 0, 0, 0, 255]));
+            assert_eq!(hardware(temp.path(), 3), None);
+            for nonsense in ["", "02", "02:0a:00:00:00:ff:00", "zz:0a:00:00:00:ff"] {
+                fs::write(temp.path().join("eth0/address"), nonsense).expect("written");
+                assert_eq!(hardware(temp.path(), 2), None, "{nonsense}");
+            }
+        }
 
         #[test]
         fn the_first_device_is_taken_and_loopback_is_none() {

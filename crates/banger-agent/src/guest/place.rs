@@ -29,7 +29,7 @@ impl Placer {
     }
 
     /// Puts a file in the place of whatever has that name, a link that leads nowhere included. On
-    /// a read-only root it is bound over a file that is there.
+    /// a read-only root, and where something else is bound, it is bound over the file that is there.
     pub(super) fn put(
         &mut self,
         root: &Root,
@@ -50,7 +50,7 @@ impl Placer {
         }
         if !self.bound.contains(path) {
             match replace(root, path, bytes, mode) {
-                Err(Errno::ROFS) => {}
+                Err(Errno::ROFS | Errno::BUSY) => {}
                 other => return other.map_err(|errno| failed(reason(errno))),
             }
         }

@@ -127,7 +127,7 @@ impl Link {
         let answer = GuestHello {
             generation: GENERATION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            boot: self.agent.boot,
+            boot: self.agent.boot.get(),
             configured: self.agent.configured.get(),
         };
         // Shorter than a hello may be: the host looks for nothing else.

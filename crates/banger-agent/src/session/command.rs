@@ -8,7 +8,8 @@ use banger_proto::guest::message::{Exec, GuestFault};
 use std::collections::BTreeMap;
 
 /// Where commands are looked for when nobody says otherwise (Debian's default for root).
-const PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &[u8] =
+    b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The shell of an account that names none.
 const SHELL: &[u8] = b"/bin/sh";
 /// A terminal that every terminal library knows.
@@ -93,7 +94,7 @@ fn login(shell: Vec<u8>) -> Program {
 fn defaults(account: &Account, terminal: bool) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let shell = account.shell.as_deref().unwrap_or(SHELL);
     let mut defaults: BTreeMap<Vec<u8>, Vec<u8>> = [
-        (&b"PATH"[..], PATH),
+        (&b"PATH"[..], DEFAULT_PATH),
         (b"HOME", &account.home),
         (b"USER", &account.name),
         (b"LOGNAME", &account.name),

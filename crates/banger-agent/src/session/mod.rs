@@ -23,12 +23,14 @@ use banger_proto::guest::message::{
     self, Answer, Attach, Attached, Exec, ExitStatus, GuestFault, Notice, SessionId, Steer,
     TerminalSize,
 };
+pub(crate) use command::DEFAULT_PATH;
 use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::termios::{Winsize, tcgetpgrp, tcsetwinsize};
 pub(crate) use spawn::raise_file_limit;
 use std::cell::{Cell, OnceCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+pub(crate) use steps::enter;
 pub(crate) use table::Sessions;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -128,7 +130,7 @@ async fn start(agent: Rc<Shared>, session: Rc<Session>, exec: Exec, reply: Reply
     };
     match started.and_then(|child| session.run(&agent, child, exec.stdin)) {
         Err(fault) => {
-            agent.sessions.remove(&session.id);
+            agent.sessions.remove(&session);
             reply.send(Reply::Answer(Err(fault)));
         }
         Ok(pid) => {
@@ -214,7 +216,7 @@ impl Session {
         if let Ok(notice) = message::encode(&Notice::Exited(status)) {
             self.channels.conclude(notice);
         }
-        agent.sessions.finished(&self.id);
+        agent.sessions.finished(&self);
     }
 
     /// Acts on what the client wants of a running command.
@@ -234,10 +236,15 @@ impl Session {
                 self.signal(Signal::HUP);
                 // A stopped process group sees the hangup only when it goes on.
                 self.signal(Signal::CONT);
-                self.channels.discard_output();
-                self.channels.end_input();
+                self.give_up();
             }
         }
+    }
+
+    /// Its client never comes: input ends, output is thrown away from now on. The command goes on.
+    fn give_up(&self) {
+        self.channels.discard_output();
+        self.channels.end_input();
     }
 
     /// Sends a signal to the command's process group; on a terminal to that in the foreground.

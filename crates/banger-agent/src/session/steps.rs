@@ -107,7 +107,8 @@ impl Steps {
     }
 }
 
-fn enter(root: &OwnedFd) -> rustix::io::Result<()> {
+/// Makes a guest's root that of the calling process.
+pub(crate) fn enter(root: &OwnedFd) -> rustix::io::Result<()> {
     rustix::process::fchdir(root)?;
     rustix::process::chroot(c".")?;
     rustix::process::chdir(c"/")

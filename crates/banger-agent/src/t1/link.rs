@@ -9,7 +9,7 @@ use banger_proto::guest::message::{
 };
 use std::sync::atomic::Ordering;
 
-fn configuration() -> Configure {
+pub(super) fn configuration() -> Configure {
     Configure {
         hostname: "box".to_owned(),
         machine_id: [1; 16],

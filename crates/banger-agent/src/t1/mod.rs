@@ -5,13 +5,16 @@ mod dial;
 mod exec;
 mod host;
 mod link;
+mod resume;
 mod sessions;
 mod transfer;
 
 use crate::{Machine, Root, World, serve_on};
+use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::HostHello;
-use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState};
-use host::{Host, Talk, eventually};
+use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState, Resumed};
+pub(crate) use host::eventually;
+use host::{Host, Talk};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +25,9 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Recorder {
     greeted: AtomicUsize,
     configured: Mutex<Vec<Configure>>,
+    resumed: Mutex<Vec<Resumed>>,
+    settled: AtomicUsize,
+    synced: AtomicUsize,
     powered_off: AtomicUsize,
 }
 
@@ -39,11 +45,29 @@ impl Machine for Recorder {
         })
     }
 
+    fn resume(&self, _: &Root, wanted: &Resumed) -> Result<Configured, GuestFault> {
+        if wanted.configure.hostname.is_empty() {
+            return Err(crate::fault::fault(FaultCode::BadRequest, "no name"));
+        }
+        self.resumed.lock().expect("whole").push(wanted.clone());
+        Ok(Configured {
+            init_started: false,
+            kernel_release: "6.1".to_owned(),
+            warnings: vec![],
+        })
+    }
+
+    fn settle(&self, _: &Root) {
+        self.settled.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn init_state(&self, _: &Root) -> InitState {
         InitState::None
     }
 
-    fn sync(&self) {}
+    fn sync(&self) {
+        self.synced.fetch_add(1, Ordering::SeqCst);
+    }
 
     fn power_off(&self) {
         self.powered_off.fetch_add(1, Ordering::SeqCst);

@@ -84,7 +84,7 @@ fn a_session_outlives_its_connection_and_nothing_is_lost_or_doubled() {
 }
 
 /// Takes a session up again where it was.
-fn attach(host: &mut Host, mut talk: Talk) -> Talk {
+pub(super) fn attach(host: &mut Host, mut talk: Talk) -> Talk {
     let [stdout, stderr] = [talk.stdout.len() as u64, talk.stderr.len() as u64];
     let call = Call::Attach(Attach {
         session: [1; 16],
