@@ -16,6 +16,7 @@ pub mod publish;
 pub mod reference;
 pub mod resize;
 pub mod size;
+pub mod snapshot;
 pub mod spec;
 pub mod state;
 pub mod subnet;

@@ -1,6 +1,7 @@
 //! Every path that the daemon uses, in one place. `docs/state.md` lists them with who writes and
 //! who removes each; `cargo xtask tidy` compares the two.
 
+use banger_model::snapshot::Tag;
 use banger_model::{ArtifactName, SandboxId};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,17 @@ impl Layout {
     #[must_use]
     pub fn probe_cache(&self) -> PathBuf {
         self.cache.join("probe.json")
+    }
+    /// One directory per template: a snapshot of a first boot.
+    #[must_use]
+    pub fn templates(&self) -> PathBuf {
+        self.cache.join("templates")
+    }
+    /// The directory of one template. The key says what it was made of: a part of a path, without a dot at
+    /// its beginning.
+    #[must_use]
+    pub fn template(&self, key: &str) -> PathBuf {
+        self.templates().join(key)
     }
     /// Where things are built before they are published by rename; on the same file system as
     /// `state`. Whatever lies here at start is left over from a crash and is removed.
@@ -157,6 +169,28 @@ impl SandboxPaths {
     pub fn work_disk(&self) -> PathBuf {
         self.state.join("work.ext4")
     }
+    /// One directory per snapshot.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.state.join("snapshots")
+    }
+    /// The directory of one snapshot: disks, and memory and devices of a guest that ran.
+    #[must_use]
+    pub fn snapshot(&self, tag: &Tag) -> PathBuf {
+        self.snapshots().join(tag.as_str())
+    }
+    /// The guest that the next start goes on from: memory and devices. While it is there, nobody has written
+    /// to the disks since.
+    #[must_use]
+    pub fn resume(&self) -> PathBuf {
+        self.state.join("resume")
+    }
+    /// What the guest that runs went on from: the pages that it has not written are still these. It is never
+    /// gone on from again.
+    #[must_use]
+    pub fn origin(&self) -> PathBuf {
+        self.state.join("origin")
+    }
     /// What the guest's console printed (its newest part).
     #[must_use]
     pub fn console_log(&self) -> PathBuf {
@@ -222,6 +256,18 @@ mod tests {
         assert!(!fits_socket_address(
             &SandboxPaths::of(&layout(&long), id).agent_socket()
         ));
+    }
+
+    #[test]
+    fn a_snapshot_lies_in_its_sandbox_and_a_template_in_the_cache() {
+        let all = layout("/r");
+        let paths = SandboxPaths::of(&all, SandboxId::from_random([1; 16]));
+        let tag = "before".parse().expect("a tag");
+        assert!(paths.snapshot(&tag).starts_with(paths.snapshots()));
+        for path in [paths.snapshots(), paths.resume(), paths.origin()] {
+            assert_eq!(path.parent(), Some(paths.state.as_path()));
+        }
+        assert_eq!(all.template("k"), Path::new("/k/templates/k"));
     }
 
     #[test]

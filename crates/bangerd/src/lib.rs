@@ -31,6 +31,7 @@ pub mod runtime_dir;
 pub mod sandbox;
 pub mod serve;
 pub mod services;
+pub mod snapshots;
 pub mod standalone;
 pub mod stats;
 pub mod store;

@@ -72,8 +72,26 @@ pub trait Vmm: Send + Sync {
         paths: &'a SandboxPaths,
     ) -> BoxFuture<'a, Result<ExitReport, VmmError>>;
 
+    /// What has to be the same for a guest that was saved in this machine to go on in another. It is that of a
+    /// machine about to be launched: the program's file may be another one later.
+    ///
+    /// # Errors
+    /// The program is not there.
+    fn fingerprint(&self, machine: &Machine) -> Result<MachineFingerprint, VmmError>;
+
     /// What this is, for people.
     fn describe(&self) -> Backend;
+}
+
+/// What a VMM knows of whether a guest can go on: the contents of files are for its caller to compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineFingerprint {
+    /// Which VMM, for people: `qemu 10.0.2`.
+    pub vmm: String,
+    /// Which build of it: another one may save and load another form.
+    pub build: String,
+    /// A digest of the machine: all that the guest sees of it, and nothing of where its files are.
+    pub machine: String,
 }
 
 /// What a VMM says of its guest's processors.

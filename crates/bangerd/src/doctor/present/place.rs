@@ -58,7 +58,7 @@ impl Place {
             Self::in_state(layout, first.as_deref(), second)
         } else if let Some((first, _)) = below(&layout.cache) {
             match first.as_deref() {
-                None | Some("initramfs" | "probe.json") => Self::Kept,
+                None | Some("initramfs" | "probe.json" | "templates") => Self::Kept,
                 Some(_) => Self::Stray,
             }
         } else {
@@ -128,6 +128,7 @@ mod tests {
         let layout = layout();
         let id = SandboxId::from_random([7; 16]);
         let paths = SandboxPaths::of(&layout, id);
+        let tag = "before".parse().expect("a tag");
         let of = |path: &Path| Place::of(&layout, path).expect("ours");
         let (sandbox, runtime) = (Place::Sandbox(id.to_string()), Place::Runtime(id.short()));
         for path in [
@@ -136,6 +137,10 @@ mod tests {
             paths.console_log(),
             paths.console_cut(),
             paths.vmm_log(),
+            paths.snapshots(),
+            paths.snapshot(&tag),
+            paths.resume(),
+            paths.origin(),
         ] {
             assert_eq!(of(&path), sandbox);
         }
@@ -155,6 +160,8 @@ mod tests {
             layout.sandbox_runtimes(),
             layout.initramfs_cache(),
             layout.probe_cache(),
+            layout.templates(),
+            layout.template("key"),
             layout.staging(),
             layout.root_log(),
             layout.lock_file(),
@@ -188,7 +195,7 @@ mod tests {
             .matches("-> PathBuf")
             .count();
         assert_eq!(
-            functions, 28,
+            functions, 34,
             "add the new path to `Place` and to the test above"
         );
     }

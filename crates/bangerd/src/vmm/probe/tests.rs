@@ -3,7 +3,8 @@ mod t1 {
     use crate::layout::SandboxPaths;
     use crate::vmm::qemu::{Program, Version};
     use crate::vmm::{
-        Backend, ExitReport, Launched, Machine, Paused, ProcessIdentity, RunState, Saved,
+        Backend, ExitReport, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity,
+        RunState, Saved,
     };
     use std::fs;
     use std::process::{Command, Stdio};
@@ -108,6 +109,10 @@ mod t1 {
                     log_tail: String::new(),
                 })
             })
+        }
+
+        fn fingerprint(&self, _: &Machine) -> Result<MachineFingerprint, VmmError> {
+            Err(VmmError::DoubleRole { serial: "kernel" })
         }
 
         fn describe(&self) -> Backend {

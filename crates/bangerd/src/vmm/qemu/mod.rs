@@ -5,6 +5,7 @@
 
 pub mod args;
 mod find;
+mod fingerprint;
 mod launch;
 mod launcher;
 mod memory;
@@ -18,7 +19,10 @@ pub use save::SAVE_FLOOR;
 pub use survey::{FLOOR, PROGRAM_VARIABLE, Places, Program, Version};
 
 use super::process::{ExitReport, log_tail};
-use super::{Backend, Launched, Machine, Paused, ProcessIdentity, RunState, Saved, Vmm, VmmError};
+use super::{
+    Backend, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity, RunState, Saved, Vmm,
+    VmmError,
+};
 use crate::layout::SandboxPaths;
 use futures_util::future::BoxFuture;
 use qmp::{Qmp, QmpError};
@@ -145,6 +149,10 @@ impl Vmm for Qemu {
             let log_tail = log_tail(&paths.vmm_log()).unwrap_or_default();
             Ok(ExitReport { status, log_tail })
         })
+    }
+
+    fn fingerprint(&self, machine: &Machine) -> Result<MachineFingerprint, VmmError> {
+        fingerprint::of(self, machine)
     }
 
     fn describe(&self) -> Backend {
