@@ -1,20 +1,22 @@
 //! Which request is admitted in which state: a table, tested over its full product.
 //!
-//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    | repair | prune  |
-//! |-----------------|------------|------------|---------|------------|--------|--------|--------|--------|--------|
-//! | created         | go         | already so | go      | already so | go     | refuse | go     | go     | go     |
-//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   | wait   | refuse |
-//! | running         | already so | go         | go      | go         | go     | go     | go     | go     | refuse |
-//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   | wait   | refuse |
-//! | stopped         | go         | already so | go      | already so | go     | refuse | go     | go     | go     |
-//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse | wait   | wait   |
-//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse | go     | go     |
-//! | unreadable      | refuse     | refuse     | refuse  | refuse     | go     | refuse | refuse | refuse | refuse |
+//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    | repair | prune  | snapshot | suspend    | restore |
+//! |-----------------|------------|------------|---------|------------|--------|--------|--------|--------|--------|----------|------------|---------|
+//! | created         | go         | already so | go      | already so | go     | refuse | go     | go     | go     | go       | refuse     | go      |
+//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   | wait   | refuse | wait     | wait       | wait    |
+//! | running         | already so | go         | go      | go         | go     | go     | go     | go     | refuse | go       | go         | go      |
+//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   | wait   | refuse | wait     | wait       | wait    |
+//! | stopped         | go         | already so | go      | already so | go     | refuse | go     | go     | go     | go       | refuse     | go      |
+//! | suspended       | go         | go         | go      | go         | go     | wake   | refuse | go     | refuse | go       | already so | go      |
+//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse | wait   | wait   | refuse   | refuse     | refuse  |
+//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse | go     | go     | refuse   | refuse     | refuse  |
+//! | unreadable      | refuse     | refuse     | refuse  | refuse     | go     | refuse | refuse | refuse | refuse | refuse   | refuse     | refuse  |
 //!
 //! "set" changes what a sandbox is to be; "use" is everything that talks to the guest: exec, cp, ports,
 //! health; "repair" compares the record with the host and brings the two together;
-//! "prune" deletes what nobody uses. "go" in a
-//! transitional state means that the request overtakes the running one, which is cancelled first.
+//! "prune" deletes what nobody uses; "snapshot" keeps a moment of it, "suspend" saves its memory and ends
+//! its VMM, "restore" takes it back to a snapshot. "go" in a transitional state means that the request
+//! overtakes the running one, which is cancelled first; "wake" that it is started before.
 
 use crate::SandboxState;
 use std::fmt;
@@ -40,11 +42,17 @@ pub enum Request {
     Repair,
     /// End it and remove everything, if it does not run.
     Prune,
+    /// Keep this moment of it.
+    Snapshot,
+    /// Save its memory and end its VMM.
+    Suspend,
+    /// Take it back to a snapshot.
+    Restore,
 }
 
 impl Request {
     /// Every request.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -54,6 +62,9 @@ impl Request {
         Self::Set,
         Self::Repair,
         Self::Prune,
+        Self::Snapshot,
+        Self::Suspend,
+        Self::Restore,
     ];
 }
 
@@ -66,6 +77,8 @@ pub enum Admission {
     AlreadySo,
     /// Do it after what is going on now has ended, whatever its end.
     Wait,
+    /// Start it, then do it.
+    Wake,
     /// Not now, for this reason.
     Refuse(Refusal),
 }
@@ -83,6 +96,8 @@ pub enum Refusal {
     Unreadable,
     /// It runs, or is about to, or has not ended yet.
     InUse,
+    /// What it is to be cannot change while its memory is saved.
+    Suspended,
 }
 
 impl fmt::Display for Refusal {
@@ -93,6 +108,7 @@ impl fmt::Display for Refusal {
             Self::NeedsRepair => "something that was begun could not be finished",
             Self::Unreadable => "its record cannot be read",
             Self::InUse => "it is in use",
+            Self::Suspended => "its guest is suspended and goes on as it was",
         })
     }
 }
@@ -104,6 +120,9 @@ impl Refusal {
         match self {
             Self::InUse => {
                 "stop it with `banger vm stop NAME`, or delete it with `banger vm rm NAME`"
+            }
+            Self::Suspended => {
+                "let it go on with `banger vm resume NAME`, or give its memory up with `banger vm stop NAME`"
             }
             Self::NotRunning => "start it with `banger vm start NAME`",
             Self::BeingDeleted => "wait until it is gone, or choose another name",
@@ -127,30 +146,28 @@ pub const fn admit(state: SandboxState, request: Request) -> Admission {
 
         (S::Unreadable, _) => Admission::Refuse(Refusal::Unreadable),
         (S::Created | S::Stopped | S::NeedsRepair, Request::Prune) => Go,
-        (S::Starting | S::Running | S::Stopping, Request::Prune) => {
+        (S::Starting | S::Running | S::Stopping | S::Suspended, Request::Prune) => {
             Admission::Refuse(Refusal::InUse)
         }
         (S::NeedsRepair, Request::Stop | Request::Kill | Request::Repair) => Go,
         (S::NeedsRepair, _) => Admission::Refuse(Refusal::NeedsRepair),
 
         (S::Starting | S::Stopping, Request::Kill) => Go,
-        (
-            S::Starting | S::Stopping,
-            Request::Start | Request::Stop | Request::Restart | Request::Set | Request::Repair,
-        ) => Wait,
-        (S::Starting, Request::Use) => Wait,
+        (S::Stopping, Request::Use) => Admission::Refuse(Refusal::NotRunning),
+        (S::Starting | S::Stopping, _) => Wait,
 
-        (S::Running, Request::Start) => AlreadySo,
+        (S::Running, Request::Start) | (S::Suspended, Request::Suspend) => AlreadySo,
         (S::Running, _) => Go,
 
-        (
-            S::Created | S::Stopped,
-            Request::Start | Request::Restart | Request::Set | Request::Repair,
-        ) => Go,
+        (S::Suspended, Request::Use) => Admission::Wake,
+        (S::Suspended, Request::Set) => Admission::Refuse(Refusal::Suspended),
+        (S::Suspended, _) => Go,
+
         (S::Created | S::Stopped, Request::Stop | Request::Kill) => AlreadySo,
-        (S::Created | S::Stopped | S::Stopping, Request::Use) => {
+        (S::Created | S::Stopped, Request::Use | Request::Suspend) => {
             Admission::Refuse(Refusal::NotRunning)
         }
+        (S::Created | S::Stopped, _) => Go,
     }
 }
 
@@ -176,6 +193,7 @@ mod tests {
                     Admission::Go => "go",
                     Admission::AlreadySo => "already so",
                     Admission::Wait => "wait",
+                    Admission::Wake => "wake",
                     Admission::Refuse(_) => "refuse",
                 };
                 assert_eq!(word, cell, "{state} × {request:?}");

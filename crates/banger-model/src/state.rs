@@ -11,6 +11,16 @@
 //!                    (nothing) ◀────────────┘
 //! ```
 //!
+//! ```text
+//!            suspend               start, use
+//!   running ─────────▶ suspended ──────────────▶ starting
+//!                          │ stop: its memory is given up
+//!                          ▼
+//!                       stopped
+//! ```
+//!
+//! A sandbox that was forked, or made from a template, begins as suspended.
+//!
 //! A sandbox of which something could not be removed, or whose work broke off in an unforeseen way, is
 //! `needs-repair`: it can be looked at, repaired, stopped and deleted, nothing else. One whose record
 //! cannot be read is `unreadable`: it keeps its name, and can be deleted.
@@ -32,6 +42,8 @@ pub enum SandboxState {
     Stopping,
     /// Not running; disks kept.
     Stopped,
+    /// Not running; disks and memory kept: its guest goes on where it was.
+    Suspended,
     /// Being deleted.
     Deleting,
     /// Something could not be removed: what is left is in the record.
@@ -43,12 +55,13 @@ pub enum SandboxState {
 
 impl SandboxState {
     /// Every state, for tests over the full product and for tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Created,
         Self::Starting,
         Self::Running,
         Self::Stopping,
         Self::Stopped,
+        Self::Suspended,
         Self::Deleting,
         Self::NeedsRepair,
         Self::Unreadable,
@@ -57,7 +70,10 @@ impl SandboxState {
     /// Whether a VMM process may exist in this state.
     #[must_use]
     pub const fn may_have_vmm(self) -> bool {
-        !matches!(self, Self::Created | Self::Stopped | Self::Unreadable)
+        !matches!(
+            self,
+            Self::Created | Self::Stopped | Self::Suspended | Self::Unreadable
+        )
     }
 
     /// The word that is shown and stored.
@@ -69,6 +85,7 @@ impl SandboxState {
             Self::Running => "running",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
+            Self::Suspended => "suspended",
             Self::Deleting => "deleting",
             Self::NeedsRepair => "needs-repair",
             Self::Unreadable => "unreadable",

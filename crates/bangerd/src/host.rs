@@ -20,6 +20,12 @@ pub fn size() -> HostSize {
     }
 }
 
+/// What `/proc/cpuinfo` says; nothing where it cannot be read.
+#[must_use]
+pub fn processors() -> String {
+    std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()
+}
+
 /// The `MemTotal` line of `/proc/meminfo` (proc_meminfo(5)).
 fn memory_total_kib(meminfo: &str) -> Option<u64> {
     let line = meminfo

@@ -191,6 +191,11 @@ impl SandboxPaths {
     pub fn origin(&self) -> PathBuf {
         self.state.join("origin")
     }
+    /// A whole copy of a snapshot that the sandbox is being taken back to.
+    #[must_use]
+    pub fn restored(&self) -> PathBuf {
+        self.state.join("restored")
+    }
     /// What the guest's console printed (its newest part).
     #[must_use]
     pub fn console_log(&self) -> PathBuf {

@@ -1,5 +1,6 @@
 //! What is remembered of a sandbox.
 
+use crate::snapshots::Fingerprint;
 use crate::vmm::process::ProcessIdentity;
 use banger_model::host_names::TapSlot;
 use banger_model::plan::Unfinished;
@@ -54,6 +55,10 @@ pub struct Run {
     pub kernel_release: String,
     /// Whether the image's init runs as PID 1.
     pub init_started: bool,
+    /// Whether it went on from a saved memory instead of booting.
+    pub resumed: bool,
+    /// What a guest must have in common with this one to go on from its memory.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// The meanings of "started", since the start was asked for.

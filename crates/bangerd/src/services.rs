@@ -14,6 +14,7 @@ use crate::operation::new_id;
 use crate::progress::Progress;
 use crate::publish::Endpoints;
 use crate::registry::Registry;
+use crate::snapshots::Verified;
 use crate::store::Store;
 use crate::vmm::qemu::{self, Launcher, Places, Program};
 use crate::vmm::{Accelerator, ExitReport, ProcessIdentity, Vmm};
@@ -41,6 +42,8 @@ pub struct Services {
     pub feed: Feed,
     /// The host's network.
     pub host_network: HostNetwork,
+    /// What of snapshots was found to be as it was saved.
+    pub verified: Arc<Verified>,
     /// Which sandbox has which published port.
     pub endpoints: Arc<Endpoints>,
     /// The daemon's own program.
@@ -129,6 +132,7 @@ impl Services {
             store,
             registry: Arc::default(),
             feed,
+            verified: Arc::default(),
             endpoints: Arc::default(),
             executable,
             vmm: OnceCell::new(),

@@ -2,12 +2,14 @@
 
 mod cancel;
 mod create;
+mod fork;
 mod go_on;
 mod network;
 mod perform;
 mod strays;
 mod unused;
 
+pub use fork::Beginning;
 pub use perform::{Made, source_of};
 
 use crate::host::{self, Room};
@@ -95,6 +97,9 @@ impl Supervisor {
     /// # Errors
     /// `BadRequest` for what the host can never give.
     pub fn spec(&self, request: &CreateRequest) -> Result<Spec, Fault> {
+        if let Some(of) = &request.from {
+            return self.spec_of_fork(of, request);
+        }
         let host = host::size();
         let room = host::room(&self.services.layout.state);
         let mut spec = fill_in(request, &self.services.config, host);

@@ -61,6 +61,8 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Its memory is saved, and nothing of it runs.
+    Suspended,
     /// Nothing of it is left.
     Deleted,
     /// It has another name.
@@ -117,6 +119,7 @@ impl What {
             Self::Started { .. } => "started",
             Self::StartFailed { .. } => "start failed",
             Self::Stopped { .. } => "stopped",
+            Self::Suspended => "suspended",
             Self::Deleted => "deleted",
             Self::Renamed { .. } => "renamed",
             Self::Set { .. } => "set",
@@ -146,6 +149,7 @@ impl What {
             Self::Set { fields } => fields.join(", "),
             Self::Published { ports } | Self::Unpublished { ports } => ports.join(", "),
             Self::Starting
+            | Self::Suspended
             | Self::Deleted
             | Self::LinkLost
             | Self::LinkMade

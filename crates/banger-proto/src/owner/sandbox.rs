@@ -2,6 +2,7 @@
 
 use banger_model::label::{LabelChange, Labels};
 use banger_model::publish::{PortSelector, Protocol, Publication};
+use banger_model::snapshot::Tag;
 use banger_model::spec::{Init, NetworkMode, Source, Wait};
 use banger_model::{ArtifactName, DiskSize, MemorySize, SandboxName, SandboxState, VcpuCount};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,62 @@ pub struct CreateRequest {
     /// Start it at once, and wait for this.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub start: Option<Wait>,
+    /// What it is a fork of; image, kernel, sizes, network and init are then those of that sandbox, and are
+    /// refused here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<ForkOf>,
+    /// Boot it, though there is a template that it could go on from.
+    pub cold: bool,
+}
+
+/// What a fork begins from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ForkOf {
+    /// Name, id or unique prefix of the sandbox.
+    pub sandbox: String,
+    /// One of its snapshots; what it is now where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub snapshot: Option<Tag>,
+}
+
+/// `POST …/snapshots`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct SnapshotRequest {
+    /// Its name: 1 to 63 of `a-z`, `0-9`, `.`, `_` and `-`, beginning with a letter or digit; of the time
+    /// where absent.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub tag: Option<Tag>,
+}
+
+/// `POST …/restore`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RestoreRequest {
+    /// Which snapshot; refused where absent.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub tag: Option<Tag>,
+}
+
+/// A snapshot of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Snapshot {
+    /// Its name.
+    pub tag: String,
+    /// Seconds since 1970.
+    pub taken_at: u64,
+    /// Whether its guest ran: then a restore or fork goes on, else it boots.
+    pub memory: bool,
+    /// Room that it takes on the host, in bytes; what it shares with others counts in full.
+    pub disk_used: u64,
+    /// Why it cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// `POST …/start` and `…/restart`.
@@ -304,6 +361,9 @@ pub struct Run {
     pub kernel_release: String,
     /// Whether the image's init runs as PID 1.
     pub init_started: bool,
+    /// Whether it went on from a saved memory instead of booting.
+    #[serde(default)]
+    pub resumed: bool,
 }
 
 /// The meanings of "started", each in milliseconds since the start was asked for. The fourth, first

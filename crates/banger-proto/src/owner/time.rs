@@ -1,5 +1,6 @@
 //! Moments, in a form that sorts as text and that people read.
 
+use banger_model::snapshot::Tag;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -31,6 +32,16 @@ impl UtcTime {
     #[must_use]
     pub const fn ms(self) -> u64 {
         self.0
+    }
+}
+
+impl UtcTime {
+    /// As a tag, to the second: `20261128-174505`. `None` after the year 9999.
+    #[must_use]
+    pub fn tag(self) -> Option<Tag> {
+        let text = self.to_string();
+        let seconds = text.get(..19)?.replace(['-', ':'], "").replace('T', "-");
+        seconds.parse().ok()
     }
 }
 
@@ -113,6 +124,12 @@ impl From<UtcTime> for String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_moment_is_a_tag_that_says_when() {
+        let tag = UtcTime::from_ms(1_795_887_905_999).tag().expect("a tag");
+        assert_eq!(tag.as_str(), "20261128-174505");
+    }
 
     #[test]
     fn moments_are_written_as_the_calendar_has_them() {

@@ -56,6 +56,9 @@ pub struct Machine {
     /// Publish a port of the machine on this host; PORT 0 is any free one (repeatable)
     #[arg(short, long, value_name = "[ADDR:]PORT[:GUEST][/PROTOCOL]")]
     pub publish: Vec<Publication>,
+    /// Boot it, though there may be a template of its image to go on from
+    #[arg(long)]
+    pub cold: bool,
     /// What becomes PID 1: auto (systemd if the image has it), systemd, none
     #[arg(long, value_name = "INIT")]
     pub init: Option<Init>,
@@ -86,6 +89,8 @@ impl Machine {
                 .collect(),
             publish: self.publish.clone(),
             start: None,
+            from: None,
+            cold: self.cold,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `banger vm`.
 
 use super::{
-    App, copy, create, delete, events, exec, health, kill, label, list, logs, ports, prune,
-    publish, rename, restart, run, set, show, start, stats, stop,
+    App, copy, create, delete, events, exec, fork, health, kill, label, list, logs, ports, prune,
+    publish, rename, restart, run, set, show, snapshot, start, stats, stop, suspend,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -19,6 +19,12 @@ pub enum VmCommand {
     Start(start::Start),
     Stop(stop::Stop),
     Restart(restart::Restart),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
+    Snapshot(snapshot::Take),
+    Snapshots(snapshot::Snapshots),
+    Restore(snapshot::Restore),
+    Fork(fork::Fork),
     Kill(kill::Kill),
     Set(set::Set),
     Rename(rename::Rename),
@@ -54,6 +60,12 @@ impl VmCommand {
             Self::Start(verb) => verb.run(app).await,
             Self::Stop(verb) => verb.run(app).await,
             Self::Restart(verb) => verb.run(app).await,
+            Self::Suspend(verb) => verb.run(app).await,
+            Self::Resume(verb) => verb.run(app).await,
+            Self::Snapshot(verb) => verb.run(app).await,
+            Self::Snapshots(verb) => verb.run(app).await,
+            Self::Restore(verb) => verb.run(app).await,
+            Self::Fork(verb) => verb.run(app).await,
             Self::Kill(verb) => verb.run(app).await,
             Self::Set(verb) => verb.run(app).await,
             Self::Rename(verb) => verb.run(app).await,

@@ -43,6 +43,7 @@ fn tone(what: &What) -> Tone {
         What::Created { .. }
         | What::Starting
         | What::Stopped { reason: None }
+        | What::Suspended
         | What::Deleted
         | What::Renamed { .. }
         | What::Set { .. }

@@ -8,6 +8,7 @@ pub mod health;
 pub mod operation;
 pub mod progress;
 pub mod sandbox;
+pub mod snapshot;
 pub mod stats;
 pub mod table;
 pub mod words;

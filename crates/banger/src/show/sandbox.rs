@@ -23,7 +23,7 @@ pub const fn tone(state: SandboxState) -> Tone {
     match state {
         SandboxState::Running => Tone::Good,
         SandboxState::Starting | SandboxState::Stopping | SandboxState::Deleting => Tone::Warning,
-        SandboxState::Created | SandboxState::Stopped => Tone::Faint,
+        SandboxState::Created | SandboxState::Stopped | SandboxState::Suspended => Tone::Faint,
         SandboxState::NeedsRepair | SandboxState::Unreadable => Tone::Bad,
     }
 }

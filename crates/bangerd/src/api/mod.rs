@@ -13,6 +13,7 @@ mod operations;
 mod repair;
 mod reply;
 mod sandboxes;
+mod snapshots;
 mod stats;
 mod view;
 
@@ -25,7 +26,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::daemon::Version;
 use banger_proto::owner::{BUILD_HEADER, PREFIX, VERSION_HEADER};
@@ -99,6 +100,16 @@ pub fn router(api: Api) -> Router {
         .route("/sandboxes/{sandbox}/set", post(sandboxes::set))
         .route("/sandboxes/{sandbox}/prune", post(sandboxes::prune))
         .route("/sandboxes/{sandbox}/rename", post(sandboxes::rename))
+        .route(
+            "/sandboxes/{sandbox}/snapshots",
+            get(snapshots::list).post(snapshots::take),
+        )
+        .route(
+            "/sandboxes/{sandbox}/snapshots/{tag}",
+            delete(snapshots::remove),
+        )
+        .route("/sandboxes/{sandbox}/suspend", post(snapshots::suspend))
+        .route("/sandboxes/{sandbox}/restore", post(snapshots::restore))
         .route("/sandboxes/{sandbox}/publish", post(sandboxes::publish))
         .route("/sandboxes/{sandbox}/unpublish", post(sandboxes::unpublish))
         .route("/sandboxes/{sandbox}/health", get(sandboxes::health))

@@ -2,7 +2,8 @@
 //! test, served at `/v1/openapi.json`.
 
 use super::{
-    artifacts, daemon, doctor, events, exec, files, logs, operations, repair, sandboxes, stats,
+    artifacts, daemon, doctor, events, exec, files, logs, operations, repair, sandboxes, snapshots,
+    stats,
 };
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
@@ -46,6 +47,11 @@ use utoipa::OpenApi;
         sandboxes::set,
         sandboxes::prune,
         sandboxes::rename,
+        snapshots::list,
+        snapshots::take,
+        snapshots::remove,
+        snapshots::suspend,
+        snapshots::restore,
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,

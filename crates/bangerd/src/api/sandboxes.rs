@@ -8,7 +8,7 @@ use crate::operation::{Asked, Entry, OpId, RunMark, Subject};
 use crate::record::Record;
 use crate::sandbox::Sandbox as Inner;
 use crate::sandbox::command::{Command, parse_signal, signal_name};
-use crate::supervise::Made;
+use crate::supervise::{Beginning, Made};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use banger_model::publish::{Protocol, Published};
@@ -66,6 +66,7 @@ pub(super) async fn create(
     let reservation = api.supervisor.reserve(request.name.as_ref(), &mut spec, op);
     let reservation = reservation.await.map_err(|fault| fault.with_op(op))?;
     let (start, supervisor) = (request.start, api.supervisor.clone());
+    let origin = Beginning::of(&request);
     let subject = Subject::sandbox(reservation.id, &reservation.name);
     let asked = Asked::Create {
         request: Box::new(request),
@@ -74,7 +75,7 @@ pub(super) async fn create(
         &api,
         Entry::new(op, subject, asked),
         move |going| async move {
-            let creating = supervisor.create(reservation, spec, start, &going);
+            let creating = supervisor.create(reservation, spec, origin, start, &going);
             let sandbox = creating.await?;
             let record = Box::new(sandbox.record());
             Ok(Made::Sandbox(sandbox, record))

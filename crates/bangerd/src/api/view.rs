@@ -108,6 +108,7 @@ pub(super) fn sandbox(
         times: times(run.times),
         kernel_release: run.kernel_release,
         init_started: run.init_started,
+        resumed: run.resumed,
     };
     if record.state == SandboxState::Unreadable {
         return unreadable(record, &paths);

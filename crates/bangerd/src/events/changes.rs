@@ -104,7 +104,7 @@ fn ports(before: &Spec, after: &Spec) -> Vec<What> {
 
 fn state(before: SandboxState, after: &Record) -> Option<What> {
     use SandboxState::{
-        Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping, Unreadable,
+        Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping, Suspended, Unreadable,
     };
     let reason = after.reason.clone();
     match (before, after.state) {
@@ -122,9 +122,12 @@ fn state(before: SandboxState, after: &Record) -> Option<What> {
                 .as_ref()
                 .map_or_else(String::new, |run| run.backend.clone()),
         }),
-        (Starting, Created | Stopped) => Some(What::StartFailed {
+        (Starting, Created | Stopped | Suspended) => Some(What::StartFailed {
             reason: reason.unwrap_or_default(),
         }),
+        // Made from a snapshot: nothing of it has run.
+        (Created, Suspended) => None,
+        (_, Suspended) => Some(What::Suspended),
         (_, Created | Stopped) => Some(What::Stopped { reason }),
     }
 }

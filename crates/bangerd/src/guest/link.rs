@@ -10,7 +10,7 @@ use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{self, Frame, Kind, MAX_MESSAGE};
 use banger_proto::guest::hello::{self, FLUSH, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, Call};
-use banger_proto::guest::{DIALS_SINCE, GENERATION, USAGE_SINCE};
+use banger_proto::guest::{DIALS_SINCE, GENERATION, RESUMES_SINCE, SYNCS_SINCE, USAGE_SINCE};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -310,6 +310,19 @@ impl Link {
     #[must_use]
     pub const fn can_dial(&self) -> bool {
         self.generation >= DIALS_SINCE
+    }
+
+    /// Whether the agent can be told that its guest goes on from a saved memory: one of an older banger
+    /// cannot.
+    #[must_use]
+    pub const fn can_resume(&self) -> bool {
+        self.generation >= RESUMES_SINCE
+    }
+
+    /// Whether the agent can write back what its guest's file systems hold.
+    #[must_use]
+    pub const fn can_sync(&self) -> bool {
+        self.generation >= SYNCS_SINCE
     }
 
     /// Whether the agent can tell what its guest uses: one of an older banger cannot.

@@ -29,6 +29,14 @@ pub struct Image {
     pub disk: PathBuf,
 }
 
+impl Image {
+    /// What tells it from every other, one of the same name and archive included.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        format!("{}-{}", self.manifest.sha256, self.manifest.created)
+    }
+}
+
 /// The images of one owner. Its functions block.
 #[derive(Debug, Clone)]
 pub struct ImageStore {

@@ -12,11 +12,15 @@
 //! | delete        | gives up its place       | refused                        | deletes it                           |
 //! | prune         | gives up its place       | refused                        | deletes it, if nobody uses it        |
 //! | repair        | gives up its place       | refused                        | repairs it                           |
+//! | snapshot      | gives up its place       | refused                        | makes it                             |
+//! | suspend       | gives up its place       | refused                        | suspends it                          |
+//! | restore       | gives up its place       | refused                        | restores it                          |
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
 //! | image-make    | leaves it to others      | nothing is left, or to others  | makes it                             |
 //! | kernel-import | leaves it to others      | nothing is left, or to others  | imports it                           |
 
 use crate::vmm::ProcessIdentity;
+use banger_model::snapshot::Tag;
 use banger_model::{SandboxName, Wait};
 use banger_proto::owner::artifact::KernelImport;
 use banger_proto::owner::sandbox::{CreateRequest, SetRequest};
@@ -70,6 +74,18 @@ pub enum Asked {
     Prune,
     /// Bring record and host together again.
     Repair,
+    /// Keep this moment of it.
+    Snapshot {
+        /// Under which name.
+        tag: Tag,
+    },
+    /// Save its guest's memory and end its VMM.
+    Suspend,
+    /// Take it back to a snapshot.
+    Restore {
+        /// Which.
+        tag: Tag,
+    },
     /// Make an image of an archive that the client sends.
     ImageImport,
     /// Make an image of the host's own distribution.
@@ -125,6 +141,9 @@ impl Asked {
             Self::Delete => "delete",
             Self::Prune => "prune",
             Self::Repair => "repair",
+            Self::Snapshot { .. } => "snapshot",
+            Self::Suspend => "suspend",
+            Self::Restore { .. } => "restore",
             Self::ImageImport => "image-import",
             Self::ImageMake => "image-make",
             Self::KernelImport { .. } => "kernel-import",
@@ -161,6 +180,8 @@ impl Asked {
             Self::Set { .. } | Self::Rename { .. } => Some("the change is being made"),
             Self::Delete | Self::Prune => Some("what is removed is gone"),
             Self::Repair => Some("what is found is being cleaned"),
+            Self::Snapshot { .. } | Self::Suspend => Some("the guest is being saved"),
+            Self::Restore { .. } => Some("what is replaced is gone"),
         }
     }
 
@@ -169,6 +190,8 @@ impl Asked {
     pub fn fate(&self, same_boot: bool) -> Fate {
         let restarted = "the host was restarted before it ended";
         match self {
+            // Its moment is over: another would not be the one that was meant.
+            Self::Create { request } if request.from.is_some() => Fate::IsUndone,
             Self::Create { .. } if same_boot => Fate::GoesOn,
             Self::Create { .. } => Fate::IsUndone,
             Self::Start { .. } | Self::Restart { .. } if !same_boot => Fate::Fails(restarted),
@@ -187,6 +210,9 @@ impl Asked {
             | Self::Delete
             | Self::Prune
             | Self::Repair
+            | Self::Snapshot { .. }
+            | Self::Suspend
+            | Self::Restore { .. }
             | Self::ImageMake
             | Self::KernelImport { .. } => Fate::GoesOn,
         }
@@ -196,6 +222,10 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tag() -> Tag {
+        "good".parse().expect("a tag")
+    }
 
     fn all() -> Vec<Asked> {
         let wait = Wait::default();
@@ -218,6 +248,9 @@ mod tests {
             Asked::Delete,
             Asked::Prune,
             Asked::Repair,
+            Asked::Snapshot { tag: tag() },
+            Asked::Suspend,
+            Asked::Restore { tag: tag() },
             Asked::ImageImport,
             Asked::ImageMake,
             Asked::KernelImport {

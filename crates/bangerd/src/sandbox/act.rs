@@ -10,6 +10,7 @@ use crate::progress::Progress;
 use crate::publish::Listeners;
 use crate::record::Record;
 use crate::services::Services;
+use crate::snapshots::Snapshot;
 use crate::vmm::ProcessIdentity;
 use banger_model::plan::{Goal, HostObject, Leftover, Step, Unfinished, plan};
 use banger_proto::fault::{Fault, FaultCode};
@@ -32,6 +33,8 @@ pub(super) struct Work {
     pub(super) making: Arc<tokio::sync::Mutex<()>>,
     pub(super) progress: Progress,
     pub(super) begun: Instant,
+    /// What the disks are copies of, where they are not made empty.
+    pub(super) seed: Option<Arc<Snapshot>>,
     /// What a start made: the link and what else is known once the guest runs.
     pub(super) started: Option<Started>,
 }

@@ -1,15 +1,19 @@
 //! What others ask of a driver.
 
+use super::saving::Wanted;
 use crate::operation::OpId;
 use crate::progress::Progress;
 use crate::record::Record;
 use crate::registry::NewName;
+use crate::snapshots::Snapshot;
 use banger_model::admission::Request;
 use banger_model::publish::{PortSelector, Publication};
+use banger_model::snapshot::Tag;
 use banger_model::spec::Wait;
 use banger_proto::fault::Fault;
 use banger_proto::owner::sandbox::SetRequest;
 use rustix::process::Signal;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -51,8 +55,9 @@ pub enum Command {
     Kill(Signal, Progress, Reply),
     /// End it and remove everything.
     Delete(Progress, Reply),
-    /// Make the disks and nothing else: the second half of a creation.
-    Prepare(Progress, Reply),
+    /// Make the disks and nothing else: the second half of a creation. They are copies of a snapshot's where
+    /// there is one.
+    Prepare(Option<Arc<Snapshot>>, Progress, Reply),
     /// End it and remove everything, if it does not run and nobody is about to start it.
     Prune(Progress, Reply),
     /// Change what it is to be.
@@ -61,6 +66,12 @@ pub enum Command {
     Repair(Progress, Reply),
     /// Give it another name.
     Rename(NewName, Progress, Reply),
+    /// Keep this moment of it.
+    Snapshot(Wanted, Progress, Reply),
+    /// Save its guest's memory and end its VMM.
+    Suspend(Progress, Reply),
+    /// Take it back to a snapshot.
+    Restore(Tag, Progress, Reply),
     /// Publish ports besides those that are; at once if the guest runs.
     Publish(Vec<Publication>, Reply),
     /// Publish ports no longer.
@@ -82,6 +93,9 @@ impl Command {
                 Some(Request::Set)
             }
             Self::Repair(..) => Some(Request::Repair),
+            Self::Snapshot(..) => Some(Request::Snapshot),
+            Self::Suspend(..) => Some(Request::Suspend),
+            Self::Restore(..) => Some(Request::Restore),
             Self::Prepare(..) => None,
         }
     }
@@ -96,7 +110,10 @@ impl Command {
             | Self::Restart(_, progress, _)
             | Self::Delete(progress, _)
             | Self::Prune(progress, _)
-            | Self::Prepare(progress, _)
+            | Self::Prepare(_, progress, _)
+            | Self::Snapshot(_, progress, _)
+            | Self::Suspend(progress, _)
+            | Self::Restore(_, progress, _)
             | Self::Repair(progress, _)
             | Self::Kill(_, progress, _)
             | Self::Set(_, progress, _)
@@ -128,7 +145,10 @@ impl Command {
             | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
             | Self::Prune(_, reply)
-            | Self::Prepare(_, reply)
+            | Self::Prepare(_, _, reply)
+            | Self::Snapshot(_, _, reply)
+            | Self::Suspend(_, reply)
+            | Self::Restore(_, _, reply)
             | Self::Repair(_, reply)
             | Self::Publish(_, reply)
             | Self::Unpublish(_, reply) => reply,
@@ -148,7 +168,10 @@ impl Command {
             | Self::Kill(_, _, reply)
             | Self::Delete(_, reply)
             | Self::Prune(_, reply)
-            | Self::Prepare(_, reply)
+            | Self::Prepare(_, _, reply)
+            | Self::Snapshot(_, _, reply)
+            | Self::Suspend(_, reply)
+            | Self::Restore(_, _, reply)
             | Self::Repair(_, reply)
             | Self::Publish(_, reply)
             | Self::Unpublish(_, reply) => reply,

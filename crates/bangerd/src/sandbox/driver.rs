@@ -6,7 +6,7 @@ use super::act::Work;
 use super::command::{Command, Message, Reply};
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
-use super::{Sandbox, View, ports, reconcile, refused, rename, set, stall};
+use super::{Sandbox, View, ports, reconcile, refused, rename, restoring, saving, set, stall};
 use crate::guest::{Link, LinkError, Met};
 use crate::last_use::LastUse;
 use crate::layout::SandboxPaths;
@@ -223,8 +223,9 @@ impl Driver {
                 // What is so now need not be so after the work under way.
                 self.waiting.push_back(command);
             }
-            // In between, with nothing under way that would end it: the table's "wait" has no end.
-            Admission::Wait => self.act(command),
+            // In between, with nothing under way that would end it: the table's "wait" has no end. Who uses
+            // a guest asks for a start of its own, see `Sandbox::guest`.
+            Admission::Wait | Admission::Wake => self.act(command),
             Admission::AlreadySo => answer(command.into_reply(), Ok(view.record)),
             Admission::Refuse(refusal) => {
                 answer(command.into_reply(), Err(refused(&view, refusal)));
@@ -250,8 +251,23 @@ impl Driver {
 
     fn begin_command(&mut self, command: Command) {
         match command {
-            Command::Prepare(progress, reply) => {
-                self.begin(Some(reply), progress, |work| works::prepare(work).boxed());
+            Command::Prepare(seed, progress, reply) => {
+                self.begin(Some(reply), progress, |work| {
+                    works::prepare(work, seed).boxed()
+                });
+            }
+            Command::Snapshot(wanted, progress, reply) => {
+                self.begin(Some(reply), progress, |work| {
+                    saving::snapshot(work, wanted).boxed()
+                });
+            }
+            Command::Suspend(progress, reply) => {
+                self.begin(Some(reply), progress, |work| saving::suspend(work).boxed());
+            }
+            Command::Restore(tag, progress, reply) => {
+                self.begin(Some(reply), progress, |work| {
+                    restoring::restore(work, tag).boxed()
+                });
             }
             Command::Start(wait, progress, reply) => {
                 self.begin(Some(reply), progress, move |work| {
@@ -327,6 +343,7 @@ impl Driver {
             view: Arc::clone(&self.view),
             listeners: Arc::clone(&self.listeners),
             making: Arc::clone(&self.making),
+            seed: None,
             progress,
             begun: Instant::now(),
             started: None,

@@ -20,6 +20,9 @@ mod phases;
 mod ports;
 mod reconcile;
 mod rename;
+mod restoring;
+mod resuming;
+mod saving;
 mod set;
 mod shutdown;
 mod stall;
@@ -33,15 +36,18 @@ pub use command::{Cancelling, Command, Reply};
 pub use driver::{Origin, spawn};
 pub use line::PlaceInLine;
 pub(crate) use ports::{cannot_publish, ports_are_free};
+pub use saving::Wanted;
 pub(crate) use set::wanted_sizes;
 pub use survey::{vmm_lives, vmm_of};
 
 use crate::guest::Link;
 use crate::last_use::LastUse;
 use crate::operation::OpId;
+use crate::progress::Progress;
 use crate::publish::Listeners;
 use crate::record::Record;
 use crate::vmm::console::Console;
+use banger_model::spec::Wait;
 use banger_model::{SandboxId, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
 use futures_util::future::BoxFuture;
@@ -167,7 +173,8 @@ impl Sandbox {
         )
     }
 
-    /// The link to its guest; waits while the sandbox starts or the link is being made again.
+    /// The link to its guest; waits while the sandbox starts or the link is being made again. A guest that is
+    /// suspended is let go on first.
     ///
     /// # Errors
     /// Refused when it does not run, `Guest` when its agent does not answer.
@@ -175,9 +182,14 @@ impl Sandbox {
         let mut view = self.view.clone();
         let waiting = async {
             loop {
-                match ready(&view.borrow_and_update()) {
+                let seen = ready(&view.borrow_and_update());
+                match seen {
                     Readiness::Ready(link) => return Ok(link),
                     Readiness::Never(fault) => return Err(fault),
+                    Readiness::Asleep => {
+                        self.wake().await?;
+                        continue;
+                    }
                     Readiness::NotYet => {}
                 }
                 if view.changed().await.is_err() {
@@ -193,6 +205,17 @@ impl Sandbox {
                         .with_remedy("see `banger vm logs NAME`, then `banger vm restart NAME`"),
                 )
             })
+    }
+
+    /// Starts a guest that is suspended. One that somebody else has woken meanwhile is what was wanted.
+    async fn wake(&self) -> Result<(), Fault> {
+        let place = self.queue().await;
+        let turn = place.first().await;
+        let silent = Progress::silent();
+        let woken = self.send(|reply| Command::Start(Wait::Agent, silent, reply));
+        let woken = woken.await?;
+        drop(turn);
+        woken.await.map(drop)
     }
 
     /// Notes that a session is attached, until the guard is dropped.
@@ -284,6 +307,8 @@ fn unused_for(view: &View) -> Option<Duration> {
 enum Readiness {
     Ready(Arc<Link>),
     NotYet,
+    /// It is suspended.
+    Asleep,
     Never(Fault),
 }
 
@@ -293,6 +318,8 @@ fn ready(view: &View) -> Readiness {
     let state = view.record.state;
     match (admit(state, Request::Use), &view.link, &view.trouble) {
         (Admission::Refuse(refusal), _, _) => Readiness::Never(refused(view, refusal)),
+        (Admission::Wake, _, _) if view.adopting => Readiness::NotYet,
+        (Admission::Wake, _, _) => Readiness::Asleep,
         (Admission::Go, _, _) if let Some(stalled) = &view.stalled => Readiness::Never(
             Fault::new(
                 FaultCode::Unavailable,

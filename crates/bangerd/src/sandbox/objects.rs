@@ -1,11 +1,16 @@
 //! How each host object of a sandbox is made and removed.
 
-use super::act::Work;
+use super::act::{Failure, Work};
 use crate::disks::{self, DiskError};
+use crate::fault_points::Side;
 use crate::host_network::Wish;
 use crate::layout::SandboxPaths;
-use banger_model::DiskSize;
-use banger_model::plan::HostObject;
+use crate::record::Record;
+use crate::services::blocking;
+use crate::snapshots::Snapshot;
+use crate::vmm::DiskRole;
+use banger_model::plan::{Goal, HostObject};
+use banger_model::{DiskSize, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,12 +23,17 @@ impl Work {
             HostObject::RuntimeDirectory => make_directory(&self.paths.runtime),
             HostObject::SystemDisk => {
                 let size = spec.system_disk.value;
-                self.make_disk(self.paths.system_disk(), size, "banger-system")
-                    .await
+                self.make_disk(
+                    self.paths.system_disk(),
+                    size,
+                    "banger-system",
+                    DiskRole::System,
+                )
+                .await
             }
             HostObject::WorkDisk => {
                 let size = spec.work_disk.value;
-                self.make_disk(self.paths.work_disk(), size, "banger-work")
+                self.make_disk(self.paths.work_disk(), size, "banger-work", DiskRole::Work)
                     .await
             }
             HostObject::Network => self.attach().await,
@@ -31,20 +41,44 @@ impl Work {
         }
     }
 
+    /// Makes what a new sandbox has: its disks, and what is saved of its memory where it is made of a
+    /// snapshot. Broken off before the memory is there, it is one that boots.
+    pub(super) async fn prepare(&mut self, seed: Option<Arc<Snapshot>>) -> Result<(), Failure> {
+        self.reach(Goal::Present).await?;
+        let Some(snapshot) = seed.filter(|seed| seed.saved().is_some()) else {
+            return Ok(());
+        };
+        self.pass("put-memory", Side::Before).await?;
+        let paths = self.paths.clone();
+        blocking(move || Ok(snapshot.put_resume(&paths).map(drop)?)).await?;
+        self.pass("put-memory", Side::After).await?;
+        let suspended = |record: &mut Record| record.state = SandboxState::Suspended;
+        Ok(self.put(suspended).await?)
+    }
+
     async fn make_disk(
         &self,
         path: PathBuf,
         size: DiskSize,
         label: &'static str,
+        role: DiskRole,
     ) -> Result<(), Fault> {
+        let paths = self.paths.clone();
         let turn = Arc::clone(&self.making).lock_owned().await;
+        let seed = self.seed.clone();
         let making = tokio::task::spawn_blocking(move || {
-            let made = disks::make_sparse_ext4(&path, size, label);
+            let made = match seed {
+                Some(snapshot) => snapshot
+                    .copy_disk(role, &paths)
+                    .map(drop)
+                    .map_err(Fault::from),
+                None => disks::make_sparse_ext4(&path, size, label).map_err(|error| error.fault()),
+            };
             drop(turn);
             made
         });
         match making.await {
-            Ok(result) => result.map_err(|error| error.fault()),
+            Ok(result) => result,
             Err(error) => Err(Fault::new(
                 FaultCode::Failed,
                 format!("making a disk broke off: {error}"),

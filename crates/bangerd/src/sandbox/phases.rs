@@ -8,7 +8,7 @@
 //! were seen to die in early boot for no fault of the image's.
 
 use super::act::{Work, kill_and_wait};
-use super::stall;
+use super::{resuming, stall};
 use crate::disks::DiskError;
 use crate::fault_points::Side;
 use crate::guest::Link;
@@ -16,12 +16,15 @@ use crate::guest::stream::CallError;
 use crate::host;
 use crate::host_network::Attachment;
 use crate::record::{Run, Times};
+use crate::snapshots::Fingerprint;
+use crate::snapshots::fingerprint::Contents;
 use crate::vmm::{Disk, DiskRole, Launched as VmmLaunched, Machine, Network, ProcessIdentity, Vmm};
 use crate::wait::{Every, Look, Until, WaitError, wait};
 use banger_model::spec::{Init, NetworkMode, Spec};
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::guest::GENERATION;
 use banger_proto::guest::message::{
-    Answer, Call, Configure, Configured, InitChoice, InitState, NetworkConfig,
+    Answer, Call, Configure, Configured, InitChoice, InitState, NetworkConfig, Resumed,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -47,6 +50,9 @@ struct Prepared {
     machine: Machine,
     vmm: Arc<dyn Vmm>,
     backend: String,
+    fingerprint: Option<Fingerprint>,
+    /// See [`GoesOn`].
+    as_itself: bool,
 }
 
 struct Launched {
@@ -62,9 +68,8 @@ struct Met {
 
 /// Takes all phases. What it leaves when it fails, the step's undo removes.
 pub(super) async fn start(work: &mut Work) -> Result<(ProcessIdentity, Started), Fault> {
-    let prepared = prepare(work).await?;
-    work.progress.stage("starting the VMM");
-    let launched = prepared.launch(work).await?;
+    let mut prepared = prepare(work).await?;
+    let launched = prepared.launch_or_boot(work).await?;
     work.progress.stage("waiting for the guest's agent");
     let met = match launched.meet(work).await {
         Ok(met) => met,
@@ -74,11 +79,15 @@ pub(super) async fn start(work: &mut Work) -> Result<(ProcessIdentity, Started),
         }) => return Err(fault),
         Err(Early { fault, .. }) => {
             work.progress.note(format!("trying once more: {fault}"));
+            // A memory is loaded once: the guest may have written to its disks since.
+            prepared.machine.resume = None;
             let launched = prepared.launch(work).await?;
             launched.meet(work).await.map_err(|early| early.fault)?
         }
     };
-    met.configure(work).await
+    let resumed = prepared.machine.resume.is_some();
+    let as_itself = resumed.then_some(prepared.as_itself);
+    met.configure(work, as_itself).await
 }
 
 /// The guest did not come up.
@@ -117,22 +126,37 @@ async fn prepare(work: &Work) -> Result<Prepared, Fault> {
             .clone()
             .map(|path| disk(DiskRole::Modules, path, true)),
     );
+    let machine = Machine {
+        id: record.id,
+        vcpu: spec.vcpu.value,
+        memory: spec.memory.value,
+        kernel: ready.kernel.vmlinux.clone(),
+        initramfs: ready.initramfs.clone(),
+        disks,
+        network: network(work, spec)?,
+        accelerator: ready.accelerator,
+        paths: work.paths.clone(),
+        durable: !spec.ephemeral,
+        resume: None,
+    };
+    let contents = Contents {
+        kernel: ready.kernel.manifest.sha256.clone(),
+        image: ready.image.identity(),
+        initramfs: ready.initramfs.display().to_string(),
+        agent_generation: GENERATION.into(),
+    };
+    let of_vmm = ready.vmm.fingerprint(&machine)?;
+    let fingerprint = Fingerprint::of(&machine, of_vmm, contents, &host::processors());
+    let goes_on = work.saved_guest(&fingerprint).await?;
     Ok(Prepared {
         backend: format!("{}-{}", ready.vmm.describe().name, ready.accelerator),
         vmm: ready.vmm,
+        as_itself: goes_on.as_ref().is_some_and(|guest| guest.as_itself),
         machine: Machine {
-            id: record.id,
-            vcpu: spec.vcpu.value,
-            memory: spec.memory.value,
-            kernel: ready.kernel.vmlinux,
-            initramfs: ready.initramfs,
-            disks,
-            network: network(work, spec)?,
-            accelerator: ready.accelerator,
-            paths: work.paths.clone(),
-            durable: !spec.ephemeral,
-            resume: None,
+            resume: goes_on.map(|guest| guest.saved),
+            ..machine
         },
+        fingerprint: Some(fingerprint),
     })
 }
 
@@ -162,14 +186,40 @@ fn attachment(work: &Work) -> Result<Attachment, Fault> {
 }
 
 impl Prepared {
+    /// Launches it; a VMM that cannot load what was saved boots the guest from its disks.
+    async fn launch_or_boot(&mut self, work: &Work) -> Result<Launched, Fault> {
+        let resumes = self.machine.resume.is_some();
+        work.progress.stage(match resumes {
+            true => "resuming the guest",
+            false => "starting the VMM",
+        });
+        match self.launch(work).await {
+            Err(fault) if resumes && fault.code != FaultCode::Unavailable => {
+                work.progress.note(format!(
+                    "its saved memory cannot be used: {fault}; booting from its disks"
+                ));
+                work.discard_saved()?;
+                self.machine.resume = None;
+                self.launch(work).await
+            }
+            launched => launched,
+        }
+    }
+
     async fn launch(&self, work: &Work) -> Result<Launched, Fault> {
         let before = work.begun.elapsed();
+        let resumes = self.machine.resume.is_some();
         work.pass("launch", Side::Before).await?;
+        resuming::take(&work.paths, resumes)?;
+        let launched = self.vmm.launch(&self.machine).await;
+        if launched.is_err() && resumes {
+            resuming::put_back(&work.paths);
+        }
         let VmmLaunched {
             process,
             vmm_up,
             guest_running,
-        } = self.vmm.launch(&self.machine).await?;
+        } = launched?;
         work.pass("launch", Side::After).await?;
         let run = Run {
             process: process.clone(),
@@ -182,6 +232,8 @@ impl Prepared {
             },
             kernel_release: String::new(),
             init_started: false,
+            resumed: resumes,
+            fingerprint: self.fingerprint.clone(),
         };
         if let Err(fault) = work.put(|record| record.run = Some(run)).await {
             // What is not recorded must not be.
@@ -256,10 +308,14 @@ impl Launched {
 }
 
 impl Met {
-    async fn configure(self, work: &Work) -> Result<(ProcessIdentity, Started), Fault> {
+    async fn configure(
+        self,
+        work: &Work,
+        resumed: Option<bool>,
+    ) -> Result<(ProcessIdentity, Started), Fault> {
         work.progress.stage("configuring the guest");
         work.pass("configure", Side::Before).await?;
-        let configured = match configure(work, &self.link).await {
+        let configured = match give_identity(work, &self.link, resumed).await {
             Ok(configured) => configured,
             Err(fault) => {
                 kill_and_wait(&self.process).await?;
@@ -293,10 +349,20 @@ impl Met {
 
 /// Gives the guest its identity and surroundings.
 pub(super) async fn configure(work: &Work, link: &Link) -> Result<Configured, Fault> {
+    give_identity(work, link, None).await
+}
+
+/// The same, to a guest that went on from a saved memory: what is in it of another moment, or of another
+/// sandbox, is renewed before the answer. `resumed` says whether it is the same one.
+async fn give_identity(
+    work: &Work,
+    link: &Link,
+    resumed: Option<bool>,
+) -> Result<Configured, Fault> {
     let record = work.record();
     let entropy: [u8; 64] =
         host::random().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
-    let call = Call::Configure(Configure {
+    let configure = Configure {
         hostname: record.name.to_string(),
         machine_id: *record.id.as_bytes(),
         time: host::now(),
@@ -312,7 +378,19 @@ pub(super) async fn configure(work: &Work, link: &Link) -> Result<Configured, Fa
             Init::Systemd => InitChoice::Systemd,
             Init::None => InitChoice::None,
         },
-    });
+    };
+    let call = match resumed {
+        Some(as_itself) if link.can_resume() => Call::Resumed(Resumed {
+            mac: match record.spec.network.value {
+                NetworkMode::Bridge => Some(*attachment(work)?.mac.as_bytes()),
+                // The same for every guest: it is alone there.
+                NetworkMode::User | NetworkMode::None => None,
+            },
+            keeps_sessions: as_itself,
+            configure,
+        }),
+        _ => Call::Configure(configure),
+    };
     match link.call(&call, CONFIGURE_LIMIT).await? {
         Answer::Configured(configured) => Ok(configured),
         _ => Err(CallError::Nonsense("another answer than to `configure`").into()),

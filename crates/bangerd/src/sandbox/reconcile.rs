@@ -32,6 +32,12 @@ pub(super) async fn reconcile(mut work: Work, fresh: bool) -> Outcome {
         Ok(found) => found,
         Err(fault) => return Outcome::failed(work, fault),
     };
+    if fresh {
+        work.clear_unfinished();
+    }
+    if let Err(fault) = work.finish_restore(found.vmm.is_some()) {
+        return Outcome::failed(work, fault);
+    }
     let goal = repair(aim(&record), &found.survey);
     work.tell_what_is_wrong(goal, &found);
     let result = match goal {
@@ -72,6 +78,7 @@ impl Work {
             self.progress.note("its guest lives: it goes on");
         }
         if fresh || repaired {
+            self.goes_on_after_saving().await;
             ports::adopt(self).await;
         }
         Ok(())
@@ -80,7 +87,7 @@ impl Work {
     /// Nothing of it is to run. One that is as it should be is not even recorded anew.
     async fn comes_to_rest(&mut self, record: &Record, found: &Found) -> Result<(), Failure> {
         let reason = match record.state {
-            SandboxState::Created | SandboxState::Stopped => {
+            SandboxState::Created | SandboxState::Stopped | SandboxState::Suspended => {
                 let transient = |object: &banger_model::plan::HostObject| object.is_transient();
                 if !found.survey.objects().any(|object| transient(&object)) {
                     return Ok(());
@@ -89,6 +96,8 @@ impl Work {
             }
             // Asked to shut down once, it is asked again: it may not have heard.
             SandboxState::Stopping if found.vmm.is_some() => return self.stop(None).await,
+            // It was being suspended, and the daemon ended before it could say so.
+            SandboxState::Running if self.has_saved() => None,
             SandboxState::Running => Some(why_it_ended(record).to_owned()),
             SandboxState::Starting => Some("the daemon ended while it was starting".into()),
             _ => None,
@@ -100,7 +109,9 @@ impl Work {
     async fn note_missing_disks(&self) -> Result<(), Fault> {
         let record = self.record();
         let missing = match record.state {
-            SandboxState::Running | SandboxState::Stopped => self.missing_disk(),
+            SandboxState::Running | SandboxState::Stopped | SandboxState::Suspended => {
+                self.missing_disk()
+            }
             _ => None,
         };
         let others = |text: &String| !text.starts_with(DISK_IS_GONE);

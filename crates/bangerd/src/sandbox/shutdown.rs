@@ -13,6 +13,7 @@ use crate::record::Record;
 use crate::vmm::{ProcessIdentity, Vmm};
 use banger_model::SandboxState;
 use banger_model::plan::Goal;
+use banger_proto::fault::Fault;
 use banger_proto::guest::message::Call;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +54,14 @@ impl Work {
         });
         // Only what should not be there goes: a disk that is missing is not made again.
         self.reach(Goal::AtRest).await?;
-        let ended = |record: &mut Record| at_rest(record, reason.clone());
-        Ok(self.conclude(ended).await?)
+        Ok(self.settle(reason).await?)
+    }
+
+    /// Records that nothing of it runs: it is suspended where its memory is saved.
+    pub(super) async fn settle(&self, reason: Option<String>) -> Result<(), Fault> {
+        let saved = self.has_saved();
+        let ended = |record: &mut Record| at_rest(record, reason.clone(), saved);
+        self.conclude(ended).await
     }
 
     async fn end_politely(&self, process: &ProcessIdentity) {
@@ -110,7 +117,7 @@ impl Work {
 }
 
 /// The record of a sandbox of which nothing runs.
-fn at_rest(record: &mut Record, reason: Option<String>) {
+fn at_rest(record: &mut Record, reason: Option<String>, saved: bool) {
     if let Some(place) = &mut record.network {
         place.slot = None;
     }
@@ -125,6 +132,7 @@ fn at_rest(record: &mut Record, reason: Option<String>) {
     record.unfinished = None;
     record.reason = reason;
     record.state = match record.run {
+        _ if saved => SandboxState::Suspended,
         None => SandboxState::Created,
         Some(_) => SandboxState::Stopped,
     };

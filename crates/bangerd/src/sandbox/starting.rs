@@ -17,7 +17,9 @@ impl Work {
     /// to be made.
     fn check_disks(&self) -> Result<(), Fault> {
         match self.record().state {
-            SandboxState::Stopped => self.missing_disk().map_or(Ok(()), Err),
+            SandboxState::Stopped | SandboxState::Suspended => {
+                self.missing_disk().map_or(Ok(()), Err)
+            }
             _ => Ok(()),
         }
     }

@@ -5,12 +5,14 @@ use super::refused;
 use crate::config::period;
 use crate::operation;
 use crate::record::Record;
+use crate::snapshots::Snapshot;
 use banger_model::SandboxState;
 use banger_model::admission::Refusal;
 use banger_model::plan::{Goal, Unfinished};
 use banger_model::spec::Wait;
 use banger_proto::fault::{Fault, FaultCode};
 use rustix::process::Signal;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What a piece of work came to.
@@ -64,14 +66,18 @@ impl Outcome {
     }
 }
 
-/// Makes the disks and nothing else.
-pub(super) async fn prepare(mut work: Work) -> Outcome {
-    let result = work.reach(Goal::Present).await;
+/// Makes the disks and nothing else; those of a snapshot where there is one, and what is saved of its memory.
+pub(super) async fn prepare(mut work: Work, seed: Option<Arc<Snapshot>>) -> Outcome {
+    work.seed.clone_from(&seed);
+    let result = work.prepare(seed).await;
     Outcome::of(work, result)
 }
 
-/// Shuts the guest down because somebody asked for it.
+/// Shuts the guest down because somebody asked for it; what is saved of a suspended one is given up.
 pub(super) async fn stop(mut work: Work) -> Outcome {
+    if let Err(fault) = work.discard_saved() {
+        return Outcome::failed(work, fault);
+    }
     let result = work.stop(None).await;
     Outcome::of(work, result)
 }
@@ -89,6 +95,9 @@ pub(super) async fn stop_unused(mut work: Work, limit: Duration) -> Outcome {
 
 /// Stops, then starts; the times of the start begin with it.
 pub(super) async fn restart(mut work: Work, wait: Wait) -> Outcome {
+    if let Err(fault) = work.discard_saved() {
+        return Outcome::failed(work, fault);
+    }
     match work.stop(None).await {
         Ok(()) => {
             work.begun = Instant::now();
@@ -137,6 +146,7 @@ pub(super) async fn start(mut work: Work, wait: Wait) -> Outcome {
             (SandboxState::Created, code) if code != FaultCode::Guest => {
                 (SandboxState::Created, reason)
             }
+            _ if work.has_saved() => (SandboxState::Suspended, reason),
             _ => (SandboxState::Stopped, reason),
         };
         let recorded = work
@@ -199,6 +209,9 @@ pub(super) async fn kill(mut work: Work, signal: Signal) -> Outcome {
                 result: sent.map(|_| Done::Stays),
             };
         }
+    }
+    if let Err(fault) = work.discard_saved() {
+        return Outcome::failed(work, fault);
     }
     let result = work.settle_stopped(Some("it was killed".into())).await;
     Outcome {

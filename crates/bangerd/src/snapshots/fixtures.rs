@@ -31,6 +31,8 @@ pub(super) fn manifest() -> Manifest {
         sandbox: Some("web".parse().expect("a name")),
         tag: Some("before".parse().expect("a tag")),
         command: None,
+        suspended: None,
+        spec: String::new(),
         fingerprint: Some(fingerprint()),
         files: BTreeMap::new(),
     }

@@ -4,8 +4,8 @@ use super::digest::FileDigest;
 use super::{Fingerprint, SnapshotError};
 use crate::disks::DiskError;
 use crate::vmm::DiskRole;
-use banger_model::SandboxName;
 use banger_model::snapshot::Tag;
+use banger_model::{SandboxId, SandboxName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -85,6 +85,12 @@ pub struct Manifest {
     pub command: Option<String>,
     /// Where the guest can go on; none if it did not run.
     pub fingerprint: Option<Fingerprint>,
+    /// The sandbox that is suspended in it, and goes on as itself; absent from what is a moment of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<SandboxId>,
+    /// What the sandbox was asked to be, as the store has it.
+    #[serde(default)]
+    pub spec: String,
     /// Its files. Filled in when it is published.
     pub files: BTreeMap<Part, FileDigest>,
 }

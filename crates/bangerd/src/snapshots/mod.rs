@@ -32,7 +32,8 @@ pub use error::SnapshotError;
 pub use fingerprint::Fingerprint;
 pub use making::Making;
 pub use manifest::{Manifest, Part};
-pub use unfinished::clear_unfinished;
+pub use seed::share;
+pub use unfinished::{clear_unfinished, retire as remove};
 pub use verified::Verified;
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn put(copy: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// Gives a file that is never written to another name, or copies it.
-fn share(from: &Path, to: &Path) -> Result<(), DiskError> {
+pub fn share(from: &Path, to: &Path) -> Result<(), DiskError> {
     // Between file systems, or on one that has no links.
     if fs::hard_link(from, to).is_ok() {
         return Ok(());

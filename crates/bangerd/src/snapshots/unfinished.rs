@@ -27,7 +27,7 @@ pub(super) fn hold(directory: &Path) -> Result<File, DiskError> {
 }
 
 /// Takes a directory away: out of sight by one rename, then removed.
-pub(super) fn retire(directory: &Path) -> Result<(), SnapshotError> {
+pub fn retire(directory: &Path) -> Result<(), SnapshotError> {
     let aside = beside(directory)?;
     match fs::rename(directory, &aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

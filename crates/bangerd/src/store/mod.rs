@@ -22,6 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+pub use stored::{read_spec, spec_text};
 use tokio::sync::oneshot;
 
 /// Ordered; one that was released is never edited.

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use crate::record::{OnBridge, Record, Run, Times};
+use crate::snapshots::Fingerprint;
 use crate::vmm::process::ProcessIdentity;
 use banger_model::host_names::TapSlot;
 use banger_model::label::Labels;
@@ -108,6 +109,11 @@ pub(super) struct StoredRun {
     init_settled_us: Option<u64>,
     kernel_release: String,
     init_started: bool,
+    /// Absent before guests could be saved.
+    #[serde(default)]
+    resumed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
 }
 
 fn valued<T: Clone, N: From<T>>(from: &Sourced<T>) -> Valued<N> {
@@ -193,6 +199,8 @@ impl From<&Run> for StoredRun {
             init_settled_us: run.times.init_settled.map(microseconds),
             kernel_release: run.kernel_release.clone(),
             init_started: run.init_started,
+            resumed: run.resumed,
+            fingerprint: run.fingerprint.clone(),
         }
     }
 }
@@ -216,6 +224,8 @@ impl From<StoredRun> for Run {
             },
             kernel_release: stored.kernel_release,
             init_started: stored.init_started,
+            resumed: stored.resumed,
+            fingerprint: stored.fingerprint,
         }
     }
 }
@@ -226,6 +236,20 @@ impl From<StoredRun> for Run {
 )]
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("a JSON form")
+}
+
+/// A spec as text: all of it but published ports and labels.
+#[must_use]
+pub fn spec_text(spec: &Spec) -> String {
+    json(&StoredSpec::from(spec))
+}
+
+/// Reads what [`spec_text`] gave.
+///
+/// # Errors
+/// Why it is no spec.
+pub fn read_spec(text: &str) -> Result<Spec, String> {
+    parsed::<StoredSpec>(text)?.try_into()
 }
 
 impl From<&Record> for Row {

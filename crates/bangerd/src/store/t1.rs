@@ -69,6 +69,8 @@ fn run() -> Run {
         },
         kernel_release: "6.1".into(),
         init_started: true,
+        resumed: true,
+        fingerprint: None,
     }
 }
 

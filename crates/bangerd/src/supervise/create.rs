@@ -1,5 +1,6 @@
 //! Creating a sandbox: reserved, recorded, made, started; or nothing of it.
 
+use super::fork::{Beginning, Seed};
 use super::{Supervisor, network};
 use crate::disks;
 use crate::fault_points::{Place, Side, pass};
@@ -30,11 +31,12 @@ impl Supervisor {
         &self,
         reservation: Reservation,
         spec: Spec,
+        origin: Beginning,
         start: Option<Wait>,
         going: &Going,
     ) -> Result<Arc<Sandbox>, Fault> {
         let id = reservation.id;
-        let making = self.make(reservation, spec, start, &going.progress);
+        let making = self.make(reservation, spec, origin, start, &going.progress);
         self.or_nothing(id, making, going).await
     }
 
@@ -57,13 +59,16 @@ impl Supervisor {
                     // It was cancelled before, or somebody else has deleted it.
                     return Err(operation::cancelled("it was being deleted"));
                 }
-                return self.finish(sandbox, request.start, &going.progress).await;
+                let progress = &going.progress;
+                return self.finish(sandbox, None, request.start, progress).await;
             }
             let mut spec = self.spec(request)?;
             let reserving = self.reserve_as(Some(id), Some(&name), &mut spec, going.progress.op());
             let reservation = reserving.await?;
             let progress = &going.progress;
-            self.make(reservation, spec, request.start, progress).await
+            let origin = Beginning::of(request);
+            self.make(reservation, spec, origin, request.start, progress)
+                .await
         };
         let made = async {
             let sandbox = making.await?;
@@ -119,6 +124,7 @@ impl Supervisor {
         &self,
         reservation: Reservation,
         spec: Spec,
+        origin: Beginning,
         start: Option<Wait>,
         progress: &Progress,
     ) -> Result<Arc<Sandbox>, Fault> {
@@ -134,20 +140,24 @@ impl Supervisor {
         }
         self.services.boot_files(&spec, progress).await?;
         disks::require_room(&self.services.layout.sandboxes())?;
+        let seed = self.seed(origin, &spec, progress).await?;
         let sandbox = self.record(&reservation, spec, progress.op()).await?;
-        self.finish(sandbox, start, progress).await
+        self.finish(sandbox, seed, start, progress).await
     }
 
     async fn finish(
         &self,
         sandbox: Arc<Sandbox>,
+        seed: Option<Seed>,
         start: Option<Wait>,
         progress: &Progress,
     ) -> Result<Arc<Sandbox>, Fault> {
         progress.stage("making disks");
+        let snapshot = seed.as_ref().map(Seed::snapshot);
         sandbox
-            .request(|reply| Command::Prepare(progress.clone(), reply))
+            .request(|reply| Command::Prepare(snapshot, progress.clone(), reply))
             .await?;
+        drop(seed);
         if let Some(wait) = start {
             sandbox
                 .request(|reply| Command::Start(wait, progress.clone(), reply))

@@ -3,11 +3,12 @@
 use super::Supervisor;
 use crate::images::Image;
 use crate::kernels::{Kernel, KernelSource};
+use crate::layout::SandboxPaths;
 use crate::operation::{self, Asked, Going, RunMark};
 use crate::progress::{Progress, Told};
 use crate::record::Record;
 use crate::sandbox::command::parse_signal;
-use crate::sandbox::{self, Command, PlaceInLine, Reply, Sandbox};
+use crate::sandbox::{self, Command, PlaceInLine, Reply, Sandbox, Wanted};
 use banger_model::admission::Refusal;
 use banger_model::{ArtifactName, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
@@ -55,6 +56,10 @@ impl Supervisor {
             true => rest_of(&sandbox, asked).await,
             false => asked,
         };
+        if again && self.is_made(&sandbox, &asked).await {
+            let record = Box::new(sandbox.record());
+            return Ok(Made::Sandbox(sandbox, record));
+        }
         let signal = match &asked {
             Asked::Kill { signal } => parse_signal(signal)?,
             _ => Signal::KILL,
@@ -83,6 +88,16 @@ impl Supervisor {
             }
             false => Made::Sandbox(sandbox, record),
         })
+    }
+
+    /// Whether a snapshot that another daemon had begun was made, and only not told.
+    async fn is_made(&self, sandbox: &Sandbox, asked: &Asked) -> bool {
+        let Asked::Snapshot { tag } = asked else {
+            return false;
+        };
+        sandbox.settled().await;
+        let paths = SandboxPaths::of(&self.services.layout, sandbox.id);
+        paths.snapshot(tag).exists()
     }
 
     /// Makes an image of the host's own distribution.
@@ -133,12 +148,15 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         Asked::Delete => Command::Delete(progress, reply),
         Asked::Prune => Command::Prune(progress, reply),
         Asked::Repair => Command::Repair(progress, reply),
+        Asked::Snapshot { tag } => Command::Snapshot(Wanted::Tagged(tag.clone()), progress, reply),
+        Asked::Suspend => Command::Suspend(progress, reply),
+        Asked::Restore { tag } => Command::Restore(tag.clone(), progress, reply),
         // These are no driver's, or take more than what was asked.
         Asked::Rename { .. }
         | Asked::Create { .. }
         | Asked::ImageImport
         | Asked::ImageMake
-        | Asked::KernelImport { .. } => Command::Prepare(progress, reply),
+        | Asked::KernelImport { .. } => Command::Prepare(None, progress, reply),
     }
 }
 

@@ -40,6 +40,7 @@ fn sample() -> Sandbox {
             },
             kernel_release: "6.12.0".into(),
             init_started: true,
+            resumed: false,
         }),
         leftovers: vec![],
         disk_used: 3 << 20,

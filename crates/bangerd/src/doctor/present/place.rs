@@ -141,6 +141,7 @@ mod tests {
             paths.snapshot(&tag),
             paths.resume(),
             paths.origin(),
+            paths.restored(),
         ] {
             assert_eq!(of(&path), sandbox);
         }
@@ -195,7 +196,7 @@ mod tests {
             .matches("-> PathBuf")
             .count();
         assert_eq!(
-            functions, 34,
+            functions, 35,
             "add the new path to `Place` and to the test above"
         );
     }

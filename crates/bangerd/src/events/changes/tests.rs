@@ -64,7 +64,7 @@ fn nothing_happens_where_nothing_changes() {
 #[test]
 fn each_state_that_an_owner_waits_for_is_told() {
     use SandboxState::{
-        Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping, Unreadable,
+        Created, Deleting, NeedsRepair, Running, Starting, Stopped, Stopping, Suspended, Unreadable,
     };
     let word = |from, to| {
         let told = of(&seen(from), &seen(to));
@@ -80,7 +80,9 @@ fn each_state_that_an_owner_waits_for_is_told() {
                 (NeedsRepair, _) => Some("repaired"),
                 (_, Starting) => Some("starting"),
                 (_, Running) => Some("started"),
-                (Starting, Created | Stopped) => Some("start failed"),
+                (Starting, Created | Stopped | Suspended) => Some("start failed"),
+                (Created, Suspended) => None,
+                (_, Suspended) => Some("suspended"),
                 (_, Created | Stopped) => Some("stopped"),
             };
             assert_eq!(word(from, to), expected, "{from} to {to}");

@@ -1,0 +1,213 @@
+//! What a new sandbox begins from: nothing, or a snapshot.
+
+use super::{Supervisor, network};
+use crate::layout::SandboxPaths;
+use crate::progress::Progress;
+use crate::sandbox::{self, Command, Sandbox, Wanted};
+use crate::services::blocking;
+use crate::snapshots::Snapshot;
+use crate::store;
+use banger_model::snapshot::Tag;
+use banger_model::spec::Spec;
+use banger_model::{label, publish};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::sandbox::{CreateRequest, ForkOf};
+use std::sync::Arc;
+
+/// What a creation was asked to begin from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// The image.
+    Image {
+        /// Though there may be a template.
+        cold: bool,
+    },
+    /// Another sandbox.
+    Fork(ForkOf),
+}
+
+impl Beginning {
+    /// By the request.
+    #[must_use]
+    pub fn of(request: &CreateRequest) -> Self {
+        match &request.from {
+            Some(of) => Self::Fork(of.clone()),
+            None => Self::Image { cold: request.cold },
+        }
+    }
+}
+
+/// The snapshot whose disks and memory a new sandbox gets. One that was made for it alone is removed when this is
+/// dropped.
+#[derive(Debug)]
+pub(super) struct Seed {
+    snapshot: Arc<Snapshot>,
+    for_it_alone: bool,
+}
+
+impl Seed {
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot)
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if !self.for_it_alone {
+            return;
+        }
+        let snapshot = Arc::clone(&self.snapshot);
+        tokio::task::spawn_blocking(move || {
+            let snapshot = Arc::unwrap_or_clone(snapshot);
+            if let Err(error) = snapshot.remove() {
+                // The next daemon does it: its name begins with a dot.
+                tracing::warn!("cannot remove what a fork was made of: {error}");
+            }
+        });
+    }
+}
+
+impl Supervisor {
+    /// The spec of a fork: that of the sandbox, but for what is one sandbox's alone.
+    ///
+    /// # Errors
+    /// `BadRequest` for what a fork has from the sandbox; `NotFound`.
+    pub(super) fn spec_of_fork(&self, of: &ForkOf, request: &CreateRequest) -> Result<Spec, Fault> {
+        refuse_what_is_given(request)?;
+        let parent = self.services.registry.find(&of.sandbox)?;
+        let then = match &of.snapshot {
+            None => parent.record().spec,
+            Some(tag) => {
+                let snapshot = self.snapshot_of(&parent, tag)?;
+                let unreadable = |why| {
+                    let message = format!("the snapshot {tag} does not say what it is of: {why}");
+                    Fault::new(FaultCode::Failed, message)
+                };
+                store::read_spec(&snapshot.manifest.spec).map_err(unreadable)?
+            }
+        };
+        let published = publish::add(&[], &request.publish);
+        let publish = published.map_err(|error| sandbox::cannot_publish(&error))?;
+        let mut labels = parent.record().spec.labels;
+        labels.extend(request.labels.clone());
+        label::check(&labels).map_err(|error| Fault::new(FaultCode::BadRequest, error))?;
+        let links = network::links(request, |reference| {
+            Ok(self.services.registry.find(reference)?.id)
+        })?;
+        Ok(Spec {
+            nat: then.nat || request.nat,
+            networks: then
+                .networks
+                .iter()
+                .chain(&request.networks)
+                .cloned()
+                .collect(),
+            links: then.links.iter().copied().chain(links).collect(),
+            ephemeral: request.ephemeral,
+            labels,
+            publish,
+            ..then
+        })
+    }
+
+    fn snapshot_of(&self, parent: &Sandbox, tag: &Tag) -> Result<Snapshot, Fault> {
+        let name = parent.record().name;
+        let directory = SandboxPaths::of(&self.services.layout, parent.id).snapshot(tag);
+        if !directory.exists() {
+            let message = format!("sandbox {name} has no snapshot {tag}");
+            return Err(Fault::new(FaultCode::NotFound, message)
+                .with_remedy(format!("see `banger vm snapshots {name}`")));
+        }
+        Ok(Snapshot::open(&directory)?)
+    }
+
+    /// The snapshot that a sandbox of this spec begins from, if any.
+    pub(super) async fn seed(
+        &self,
+        beginning: Beginning,
+        _spec: &Spec,
+        progress: &Progress,
+    ) -> Result<Option<Seed>, Fault> {
+        match beginning {
+            Beginning::Image { .. } => Ok(None),
+            Beginning::Fork(of) => self.seed_of_fork(&of, progress).await.map(Some),
+        }
+    }
+
+    async fn seed_of_fork(&self, of: &ForkOf, progress: &Progress) -> Result<Seed, Fault> {
+        let parent = self.services.registry.find(&of.sandbox)?;
+        let verified = Arc::clone(&self.services.verified);
+        if let Some(tag) = &of.snapshot {
+            let snapshot = self.snapshot_of(&parent, tag)?;
+            let snapshot = blocking(move || {
+                snapshot.verify(&verified)?;
+                Ok(Arc::new(snapshot))
+            });
+            let snapshot = snapshot.await?;
+            return Ok(Seed {
+                snapshot,
+                for_it_alone: false,
+            });
+        }
+        let place = parent.queue().await;
+        let turn = place.first().await;
+        let paths = SandboxPaths::of(&self.services.layout, parent.id);
+        let target = paths.snapshots().join(format!(".fork-{}", progress.op()));
+        let wanted = Wanted::At(target.clone());
+        let saving = parent.send(|reply| Command::Snapshot(wanted, progress.clone(), reply));
+        let saving = saving.await?;
+        drop(turn);
+        saving.await?;
+        let snapshot = blocking(move || Ok(Arc::new(Snapshot::open(&target)?))).await?;
+        Ok(Seed {
+            snapshot,
+            for_it_alone: true,
+        })
+    }
+}
+
+/// A fork is the same machine: what would make it another cannot be asked for.
+fn refuse_what_is_given(request: &CreateRequest) -> Result<(), Fault> {
+    let given = [
+        ("image", request.image.is_some()),
+        ("kernel", request.kernel.is_some()),
+        ("vcpu", request.vcpu.is_some()),
+        ("memory_mib", request.memory_mib.is_some()),
+        ("disk_mib", request.disk_mib.is_some()),
+        ("system_disk_mib", request.system_disk_mib.is_some()),
+        ("network", request.network.is_some()),
+        ("init", request.init != banger_model::spec::Init::default()),
+        ("cold", request.cold),
+    ];
+    let Some((field, _)) = given.into_iter().find(|(_, given)| *given) else {
+        return Ok(());
+    };
+    let message = format!("a fork has its {field} from the machine that it is a fork of");
+    Err(Fault::new(FaultCode::BadRequest, message)
+        .with_remedy("leave it out; change it later with `banger vm set`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_make_a_fork_another_machine_is_refused_by_name() {
+        let refused = |change: fn(&mut CreateRequest), field: &str| {
+            let mut request = CreateRequest::default();
+            change(&mut request);
+            let fault = refuse_what_is_given(&request).expect_err(field);
+            assert_eq!(fault.code, FaultCode::BadRequest);
+            assert!(fault.message.contains(field), "{fault}");
+        };
+        refused(|r| r.memory_mib = 512.try_into().ok(), "memory_mib");
+        refused(|r| r.vcpu = 1.try_into().ok(), "vcpu");
+        refused(|r| r.image = "other".parse().ok(), "image");
+        refused(|r| r.cold = true, "cold");
+        let plain = CreateRequest {
+            nat: true,
+            ..CreateRequest::default()
+        };
+        refuse_what_is_given(&plain).expect("these are a fork's own");
+    }
+}
