@@ -65,6 +65,15 @@ pub trait Vmm: Send + Sync {
     /// Lets a guest that is paused go on, beginning with the write that paused it.
     fn go_on<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>>;
 
+    /// Makes a disk of a running guest so many bytes large, its file as well, and tells the guest. The
+    /// caller's part: no fewer than it has, for what is beyond would be lost.
+    fn resize_disk<'a>(
+        &'a self,
+        paths: &'a SandboxPaths,
+        role: DiskRole,
+        bytes: u64,
+    ) -> BoxFuture<'a, Result<(), VmmError>>;
+
     /// Waits until the process has ended, without a limit on time, and says what is known of it.
     fn exited<'a>(
         &'a self,

@@ -3,7 +3,7 @@ mod t1 {
     use crate::layout::SandboxPaths;
     use crate::vmm::qemu::{Program, Version};
     use crate::vmm::{
-        Backend, ExitReport, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity,
+        Backend, DiskRole, ExitReport, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity,
         RunState, Saved,
     };
     use std::fs;
@@ -95,6 +95,15 @@ mod t1 {
         }
 
         fn go_on<'a>(&'a self, _: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn resize_disk<'a>(
+            &'a self,
+            _: &'a SandboxPaths,
+            _: DiskRole,
+            _: u64,
+        ) -> BoxFuture<'a, Result<(), VmmError>> {
             Box::pin(async { Ok(()) })
         }
 

@@ -20,8 +20,8 @@ pub use survey::{FLOOR, PROGRAM_VARIABLE, Places, Program, Version};
 
 use super::process::{ExitReport, log_tail};
 use super::{
-    Backend, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity, RunState, Saved, Vmm,
-    VmmError,
+    Backend, DiskRole, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity, RunState, Saved,
+    Vmm, VmmError,
 };
 use crate::layout::SandboxPaths;
 use futures_util::future::BoxFuture;
@@ -85,6 +85,16 @@ impl Qemu {
         })
     }
 
+    async fn resize(
+        &self,
+        paths: &SandboxPaths,
+        role: DiskRole,
+        bytes: u64,
+    ) -> Result<(), QmpError> {
+        let mut qmp = self.connect(paths).await?;
+        qmp.block_resize(role.serial(), bytes).await
+    }
+
     async fn unpause(&self, paths: &SandboxPaths) -> Result<(), QmpError> {
         self.connect(paths).await?.cont().await
     }
@@ -131,6 +141,19 @@ impl Vmm for Qemu {
             let doing = "let the guest go on";
             let unpaused = self.unpause(paths).await;
             unpaused.map_err(|source| VmmError::Control { doing, source })
+        })
+    }
+
+    fn resize_disk<'a>(
+        &'a self,
+        paths: &'a SandboxPaths,
+        role: DiskRole,
+        bytes: u64,
+    ) -> BoxFuture<'a, Result<(), VmmError>> {
+        Box::pin(async move {
+            let doing = "make a disk larger";
+            let resized = self.resize(paths, role, bytes).await;
+            resized.map_err(|source| VmmError::Control { doing, source })
         })
     }
 

@@ -152,6 +152,17 @@ impl Qmp {
         self.command("cont").await.map(drop)
     }
 
+    /// Makes a disk so many bytes large, a multiple of 512: the file of its node is cut or becomes longer,
+    /// and the guest is told.
+    ///
+    /// # Errors
+    /// As the exchange goes wrong.
+    pub async fn block_resize(&mut self, node: &str, bytes: u64) -> Result<(), QmpError> {
+        let arguments = json!({ "node-name": node, "size": bytes });
+        let resized = self.command_with("block_resize", arguments);
+        resized.await.map(drop)
+    }
+
     /// Halts the processors; what they wrote to disks is flushed to their files before the answer comes.
     ///
     /// # Errors

@@ -96,6 +96,29 @@ mod t1 {
     }
 
     #[tokio::test]
+    async fn a_disk_is_named_by_its_node_and_a_refusal_has_its_reason() {
+        let (mut qmp, server) = connected(&[
+            r#"{"return": {}, "id": ID}"#,
+            r#"{"error": {"class": "GenericError", "desc": "Node is read-only"}, "id": ID}"#,
+        ])
+        .await;
+        qmp.block_resize("banger-work", 9 << 30)
+            .await
+            .expect("grown");
+        let refused = qmp.block_resize("banger-image", 512).await;
+        let refused = refused.expect_err("refused").to_string();
+        assert_eq!(refused, "qemu refused block_resize: Node is read-only");
+        let said = server.await.expect("served");
+        assert_eq!(
+            said[1..],
+            [
+                r#"block_resize {"node-name":"banger-work","size":9663676416}"#,
+                r#"block_resize {"node-name":"banger-image","size":512}"#,
+            ]
+        );
+    }
+
+    #[tokio::test]
     async fn what_saves_and_loads_a_guest_is_given_with_its_arguments() {
         let done = r#"{"return": {}, "id": ID}"#;
         let blocks = r#"{"return": "ram 4 KiB", "id": ID}"#;
