@@ -8,7 +8,9 @@ use crate::session::{self, Session};
 use crate::{dial, files, health, ports, usage};
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::GENERATION;
-use banger_proto::guest::message::{self, Answer, Call, Configure, GuestFault, Health, Resumed};
+use banger_proto::guest::message::{
+    self, Answer, Call, Configure, GrowDisk, GuestFault, Health, Resumed,
+};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +126,7 @@ async fn simple(agent: Rc<Shared>, call: Call) -> Result<Answer, GuestFault> {
         Call::Usage => blocking(|| Ok(Answer::Usage(usage::survey()))).await,
         Call::Sync => sync(&agent).await,
         Call::Shutdown => shutdown(&agent).await,
+        Call::Grow { disk } => grow(&agent, disk).await,
         other => {
             let root = agent.world.root().await?;
             blocking(move || files::act(&root, &other)).await
@@ -180,6 +183,16 @@ async fn health(agent: &Shared) -> Result<Answer, GuestFault> {
         memory_total_kib: vitals.memory_total_kib,
         sessions: agent.sessions.running(),
     }))
+}
+
+async fn grow(agent: &Shared, disk: GrowDisk) -> Result<Answer, GuestFault> {
+    let root = agent.world.root().await?;
+    let machine = Arc::clone(&agent.world.machine);
+    blocking(move || {
+        let bytes = machine.grow(&root, disk)?;
+        Ok(Answer::Grown { bytes })
+    })
+    .await
 }
 
 async fn shutdown(agent: &Shared) -> Result<Answer, GuestFault> {

@@ -1,7 +1,7 @@
 //! The only room with unsafe code: what neither the standard library nor rustix does safely.
 #![expect(
     unsafe_code,
-    reason = "steps between fork and exec, waiting for files, two ioctls of /dev/random, signals by number, a scheduling policy"
+    reason = "steps between fork and exec, waiting for files, two ioctls of /dev/random, one of ext4, signals by number, a scheduling policy"
 )]
 
 use rustix::io;
@@ -92,6 +92,23 @@ pub(crate) fn add_entropy(random: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()
     unsafe { rustix::ioctl::ioctl(random, rustix::ioctl::NoArg::<RNDRESEEDCRNG>::new()) }
 }
 
+/// `EXT4_IOC_RESIZE_FS`: `_IOW('f', 16, __u64)` in fs/ext4/ext4.h.
+const RESIZE_EXT4: rustix::ioctl::Opcode = rustix::ioctl::opcode::write::<u64>(b'f', 16);
+
+/// Makes a mounted ext4 so many of its blocks large; `mounted` is any file in it, opened for reading. It
+/// waits until that is done.
+pub(crate) fn resize_ext4(mounted: BorrowedFd<'_>, blocks: u64) -> io::Result<()> {
+    // SAFETY: the only argument is a pointer to a number of 64 bits, which the kernel reads. The number
+    // could mean another thing to a file system of another kind, which would then read as much or less:
+    // `_IOW` has the size in it.
+    unsafe {
+        rustix::ioctl::ioctl(
+            mounted,
+            rustix::ioctl::Setter::<RESIZE_EXT4, u64>::new(blocks),
+        )
+    }
+}
+
 /// Has this thread never take the processor from a command that runs just because there is something
 /// to do for it (`SCHED_BATCH`, sched(7)).
 ///
@@ -140,5 +157,6 @@ mod tests {
     #[test]
     fn the_numbers_of_the_ioctls_are_those_of_the_kernel() {
         assert_eq!((RNDADDENTROPY, RNDRESEEDCRNG), (0x4008_5203, 0x5207));
+        assert_eq!(RESIZE_EXT4, 0x4008_6610);
     }
 }

@@ -4,7 +4,9 @@ use crate::fault::fault;
 use crate::root::Root;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::HostHello;
-use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState, Resumed};
+use banger_proto::guest::message::{
+    Configure, Configured, GrowDisk, GuestFault, InitState, Resumed,
+};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -33,6 +35,14 @@ pub trait Machine: Send + Sync {
 
     /// How far the image's init is; [`InitState::Starting`] until a resume is settled.
     fn init_state(&self, root: &Root) -> InitState;
+
+    /// Grows the file system of a disk to all that the disk has by now, and says how many bytes that are. May
+    /// wait.
+    ///
+    /// # Errors
+    /// There is no such disk, what is in it is no ext4, it is not mounted in its place, or the kernel
+    /// refuses it.
+    fn grow(&self, root: &Root, disk: GrowDisk) -> Result<u64, GuestFault>;
 
     /// Writes to disk what is not, before the answer to a shutdown, and on request.
     fn sync(&self);

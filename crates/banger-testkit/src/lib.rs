@@ -22,6 +22,7 @@ pub mod namespaces;
 mod records;
 pub mod run;
 mod scripted_agent;
+mod simulated_disks;
 pub mod simulated_qemu;
 pub mod soak;
 pub mod wait;

@@ -14,6 +14,7 @@
 //! | `waits` | works once there is a file `go-on` beside the program |
 //! | `lingers` | works, and powers off once there is that file |
 //! | `deaf` | works, but does not power off: neither when asked nor by its button |
+//! | `fixed-disks` | works, but makes no disk larger |
 //! | `old-agent` | works as far as an agent of generation 1 does that runs no commands |
 //! | `lying-dial` | connects to every port, and announces a datagram that is too long |
 //! | `memory-hog` | answers the hello, then sends without credit |
@@ -22,11 +23,14 @@
 //! found no room; letting one go on removes it.
 
 use crate::scripted_agent::{self, Dials};
+use crate::simulated_disks::SimulatedDisks;
 use banger_agent::{Machine, Root, World};
 use banger_proto::guest::codec::{Decoder, Received};
 use banger_proto::guest::frame::{self, Kind};
 use banger_proto::guest::hello::{self, GUEST_MAGIC, GuestHello, HostHello};
-use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState, Resumed};
+use banger_proto::guest::message::{
+    Configure, Configured, GrowDisk, GuestFault, InitState, Resumed,
+};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -65,14 +69,19 @@ pub fn main(program: &Path, arguments: &[String]) -> ExitCode {
         "lingers" => End::Once(go_on.clone()),
         _ => End::AtOnce,
     };
-    let (paused, asked) = (program.with_file_name("io-error"), end.clone());
-    std::thread::spawn(move || serve_control(&control, &asked, &paused));
+    let disks = Arc::new(SimulatedDisks::of(arguments, scenario == "fixed-disks"));
+    let told = Told {
+        paused: program.with_file_name("io-error"),
+        asked: end.clone(),
+        disks: Arc::clone(&disks),
+    };
+    std::thread::spawn(move || serve_control(&control, &told));
     match scenario.as_str() {
         "waits" => {
             until_there(&go_on);
-            serve_agent(agent, end);
+            serve_agent(agent, end, disks);
         }
-        "" | "deaf" | "lingers" => serve_agent(agent, end),
+        "" | "deaf" | "lingers" | "fixed-disks" => serve_agent(agent, end, disks),
         "old-agent" => serve_script(&agent, Dials::Unknown),
         "lying-dial" => serve_script(&agent, Dials::Absurdly),
         other => misbehave(&agent, other),
@@ -110,16 +119,25 @@ fn socket_paths(arguments: &[String]) -> Sockets {
     }
 }
 
-fn serve_control(listener: &UnixListener, asked: &End, paused: &Path) {
+/// What commands on the control socket are about.
+struct Told {
+    /// The guest is paused while there is this file.
+    paused: PathBuf,
+    asked: End,
+    disks: Arc<SimulatedDisks>,
+}
+
+fn serve_control(listener: &UnixListener, told: &Told) {
     std::thread::scope(|scope| {
         for connection in listener.incoming().flatten() {
             // A client that leaves ends its connection.
-            scope.spawn(|| drop(answer_control(connection, asked, paused)));
+            scope.spawn(|| drop(answer_control(connection, told)));
         }
     });
 }
 
-fn answer_control(mut connection: UnixStream, asked: &End, paused: &Path) -> std::io::Result<()> {
+fn answer_control(mut connection: UnixStream, told: &Told) -> std::io::Result<()> {
+    let paused = &told.paused;
     let version = r#"{"qemu":{"micro":2,"minor":0,"major":10},"package":"simulated"}"#;
     writeln!(
         connection,
@@ -135,11 +153,19 @@ fn answer_control(mut connection: UnixStream, asked: &End, paused: &Path) -> std
             Some("query-status") if paused.exists() => r#"{"status":"io-error","running":false}"#,
             Some("query-status") => r#"{"status":"running","running":true}"#,
             Some("query-version") => version,
+            Some("block_resize") => match told.disks.resize(&command["arguments"]) {
+                Ok(()) => "{}",
+                Err(why) => {
+                    let error = serde_json::json!({ "class": "GenericError", "desc": why });
+                    writeln!(connection, r#"{{"error":{error}{id}}}"#)?;
+                    continue;
+                }
+            },
             _ => "{}",
         };
         writeln!(connection, r#"{{"return":{answer}{id}}}"#)?;
         match command["execute"].as_str() {
-            Some("system_powerdown") if matches!(asked, End::AtOnce) => end(),
+            Some("system_powerdown") if matches!(told.asked, End::AtOnce) => end(),
             Some("quit") => end(),
             Some("cont") if paused.exists() => std::fs::remove_file(paused)?,
             _ => {}
@@ -173,6 +199,7 @@ fn until_there(file: &Path) {
 /// The host as a guest: nothing of it is changed.
 struct Host {
     end: End,
+    disks: Arc<SimulatedDisks>,
 }
 
 impl Machine for Host {
@@ -202,6 +229,10 @@ impl Machine for Host {
         InitState::None
     }
 
+    fn grow(&self, _: &Root, disk: GrowDisk) -> Result<u64, GuestFault> {
+        Ok(self.disks.look(disk))
+    }
+
     fn sync(&self) {}
 
     fn power_off(&self) {
@@ -216,9 +247,10 @@ impl Machine for Host {
     }
 }
 
-pub(crate) fn serve_agent(listener: UnixListener, end: End) {
+pub(crate) fn serve_agent(listener: UnixListener, end: End, disks: Arc<SimulatedDisks>) {
     let root = Root::host(Path::new("/")).expect("the host's root");
-    let served = banger_agent::serve_on(listener, World::new(root, Arc::new(Host { end })));
+    let host = Arc::new(Host { end, disks });
+    let served = banger_agent::serve_on(listener, World::new(root, host));
     served.expect("connections");
 }
 

@@ -2,7 +2,7 @@
 //! as soon as the kernel shows it, so that the first hello is answered as early as can be.
 
 use super::machine::Guest;
-use super::{console, disks, modules, mounts};
+use super::{console, disks, grow, modules, mounts};
 use crate::agent::{Agent, AtEnd, block_on};
 use crate::fault::fault;
 use crate::world::{Mounting, World};
@@ -44,18 +44,18 @@ pub(super) fn run() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Loads modules and mounts disks; what fails is said by whoever needs the root.
+/// Loads modules, mounts disks and grows what is in them; what fails is said by whoever needs the root.
 fn mount(guest: &Guest, mounting: Mounting) {
     for warning in modules::load(Path::new("/modules")) {
         console::error(&warning);
         guest.warn(warning);
     }
-    let mounted = disks::survey(Path::new("/sys/block"), Path::new("/dev"))
-        .and_then(|disks| mounts::mount(&disks))
-        .map(|(root, warnings)| {
-            warnings.into_iter().for_each(|warning| guest.warn(warning));
-            root
-        });
+    let mounted = disks::survey(Path::new("/sys/block"), Path::new("/dev")).and_then(|disks| {
+        let (root, mut warnings) = mounts::mount(&disks)?;
+        warnings.extend(grow::grow_all(&root, &disks));
+        warnings.into_iter().for_each(|warning| guest.warn(warning));
+        Ok(root)
+    });
     mounting.finish(mounted.map_err(|message| {
         console::error(&message);
         fault(FaultCode::Guest, message)

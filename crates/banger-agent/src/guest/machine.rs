@@ -5,14 +5,14 @@ use super::place::Placer;
 use super::program::{Background, Turn};
 use super::resume::{Rest, Unsettled};
 use super::supervisor::{self, Request};
-use super::{console, identity, init, mounts, network, power};
+use super::{console, grow, identity, init, mounts, network, power};
 use crate::fault::{failed_io, fault, io_reason, reason};
 use crate::root::Root;
 use crate::world::Machine;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::{HostHello, UnixTime};
 use banger_proto::guest::message::{
-    Configure, Configured, GuestFault, InitState, NetworkConfig, Resumed,
+    Configure, Configured, GrowDisk, GuestFault, InitState, NetworkConfig, Resumed,
 };
 use rustix::fs::{AtFlags, FileType, statat};
 use std::os::fd::AsFd;
@@ -165,6 +165,10 @@ impl Machine for Guest {
             Started::Init => InitState::Starting,
             Started::Nothing | Started::Supervisor => InitState::None,
         }
+    }
+
+    fn grow(&self, root: &Root, disk: GrowDisk) -> Result<u64, GuestFault> {
+        grow::grow(root, disk)
     }
 
     fn sync(&self) {

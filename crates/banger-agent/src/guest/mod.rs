@@ -15,6 +15,7 @@ mod boot;
 mod boot_id;
 mod console;
 mod disks;
+mod grow;
 mod hooks;
 mod identity;
 mod init;

@@ -20,7 +20,9 @@ use std::path::Path;
 /// Where the guest's root is made, as the agent sees it.
 const NEW_ROOT: &str = "/newroot";
 const IMAGE: &str = "/run/banger/image";
-const SYSTEM: &str = "/run/banger/system";
+pub(super) const SYSTEM: &str = "/run/banger/system";
+/// Where the work disk is, inside the new root.
+pub(super) const WORK: &str = "/root";
 
 struct Kernel {
     kind: &'static str,
@@ -191,10 +193,7 @@ fn plan(disks: &Disks, has_overlay: bool, release: &str) -> Vec<Inside> {
         false => inside("/tmp", What::Memory(c"mode=1777")),
     });
     if let Some(work) = &disks.work {
-        plan.push(inside(
-            "/root",
-            What::Disk(work.clone(), MountFlags::NOATIME),
-        ));
+        plan.push(inside(WORK, What::Disk(work.clone(), MountFlags::NOATIME)));
     }
     if let Some(modules) = &disks.modules {
         let at = format!("/lib/modules/{release}");

@@ -5,7 +5,7 @@ use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{Kind, MAX_PAYLOAD};
 use banger_proto::guest::hello::UnixTime;
 use banger_proto::guest::message::{
-    Answer, Call, Configure, ExitStatus, InitChoice, InitState, decode,
+    Answer, Call, Configure, ExitStatus, GrowDisk, InitChoice, InitState, decode,
 };
 use std::sync::atomic::Ordering;
 
@@ -82,6 +82,20 @@ fn health_counts_running_sessions() {
     };
     assert_eq!((health.sessions, health.init), (1, InitState::None));
     assert!(health.memory_total_kib >= health.memory_available_kib && health.uptime_ms > 0);
+}
+
+#[test]
+fn a_disk_is_grown_by_the_machine_and_what_stops_it_is_the_answer() {
+    let guest = Guest::start();
+    let mut host = guest.connect();
+    let disk = GrowDisk::Work;
+    assert_eq!(
+        host.ask(1, &Call::Grow { disk }),
+        Ok(Answer::Grown { bytes: 7 << 30 })
+    );
+    let disk = GrowDisk::System;
+    let fault = host.ask(2, &Call::Grow { disk }).expect_err("refused");
+    assert_eq!(fault.message, "it is no ext4");
 }
 
 #[test]

@@ -12,7 +12,9 @@ mod transfer;
 use crate::{Machine, Root, World, serve_on};
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::HostHello;
-use banger_proto::guest::message::{Configure, Configured, GuestFault, InitState, Resumed};
+use banger_proto::guest::message::{
+    Configure, Configured, GrowDisk, GuestFault, InitState, Resumed,
+};
 pub(crate) use host::eventually;
 use host::{Host, Talk};
 use std::os::unix::net::UnixListener;
@@ -63,6 +65,13 @@ impl Machine for Recorder {
 
     fn init_state(&self, _: &Root) -> InitState {
         InitState::None
+    }
+
+    fn grow(&self, _: &Root, disk: GrowDisk) -> Result<u64, GuestFault> {
+        match disk {
+            GrowDisk::Work => Ok(7 << 30),
+            GrowDisk::System => Err(crate::fault::fault(FaultCode::Guest, "it is no ext4")),
+        }
     }
 
     fn sync(&self) {

@@ -130,7 +130,7 @@ pub enum Answer {
     Usage(Usage),
     /// To `Grow`; since generation 4.
     Grown {
-        /// Size of the file system in bytes, as it is now.
+        /// Size of the disk in bytes, as the guest sees it: the file system has all of it that is of use.
         bytes: u64,
     },
 }

@@ -1,13 +1,15 @@
 use super::*;
 use crate::simulated_qemu;
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
 /// A port with the real agent at its end, whose commands run on the host.
 fn port() -> (tempfile::TempDir, Port) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("agent.sock");
     let listener = UnixListener::bind(&path).expect("bound");
-    std::thread::spawn(move || simulated_qemu::serve_agent(listener, simulated_qemu::End::Never));
+    let end = simulated_qemu::End::Never;
+    std::thread::spawn(move || simulated_qemu::serve_agent(listener, end, Arc::default()));
     let socket = UnixStream::connect(&path).expect("connected");
     let port = Port::meet(socket).expect("a hello");
     (directory, port)
