@@ -2,6 +2,7 @@
 
 use crate::spec::{Source, Sourced};
 use crate::{DiskSize, MemorySize, Spec, VcpuCount};
+use std::fmt;
 
 /// Sizes that are wanted; what is absent stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,42 +17,101 @@ pub struct Sizes {
     pub system_disk: Option<DiskSize>,
 }
 
+/// What gets another size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// So many processors.
+    Vcpu(VcpuCount),
+    /// So much memory.
+    Memory(MemorySize),
+    /// A disk of that size.
+    Disk(GrowingDisk, DiskSize),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vcpu(count) => write!(f, "vcpu {count}"),
+            Self::Memory(size) => write!(f, "memory {size}"),
+            Self::Disk(disk, size) => write!(f, "{disk} {size}"),
+        }
+    }
+}
+
+/// A disk that can grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrowingDisk {
+    /// The one at `/root`.
+    Work,
+    /// The one that is laid over the image.
+    System,
+}
+
+impl GrowingDisk {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Work, Self::System];
+
+    /// The size that a spec says.
+    #[must_use]
+    pub const fn size(self, spec: &Spec) -> DiskSize {
+        match self {
+            Self::Work => spec.work_disk.value,
+            Self::System => spec.system_disk.value,
+        }
+    }
+}
+
+impl fmt::Display for GrowingDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Work => "work disk",
+            Self::System => "system disk",
+        })
+    }
+}
+
+impl Sizes {
+    /// The size that is wanted of a disk.
+    #[must_use]
+    pub const fn of(&self, disk: GrowingDisk) -> Option<DiskSize> {
+        match disk {
+            GrowingDisk::Work => self.work_disk,
+            GrowingDisk::System => self.system_disk,
+        }
+    }
+}
+
 /// A disk would become smaller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {disk} has {has} and cannot shrink to {wanted}: disks only grow")]
 pub struct CannotShrink {
     /// Which.
-    pub disk: &'static str,
+    pub disk: GrowingDisk,
     /// What it has.
     pub has: DiskSize,
     /// What was asked for.
     pub wanted: DiskSize,
 }
 
-/// The spec with other sizes, and what changes, in words: `vcpu 4`.
+/// The spec with other sizes, and what changes.
 ///
 /// # Errors
 /// [`CannotShrink`].
-pub fn resize(spec: &Spec, sizes: &Sizes) -> Result<(Spec, Vec<String>), CannotShrink> {
+pub fn resize(spec: &Spec, sizes: &Sizes) -> Result<(Spec, Vec<Change>), CannotShrink> {
     let mut new = spec.clone();
     let mut changed = Vec::new();
-    if let Some(vcpu) = differs(&mut new.vcpu, sizes.vcpu) {
-        changed.push(format!("vcpu {vcpu}"));
-    }
-    if let Some(memory) = differs(&mut new.memory, sizes.memory) {
-        changed.push(format!("memory {memory}"));
-    }
-    for (disk, now, wanted) in [
-        ("work disk", &mut new.work_disk, sizes.work_disk),
-        ("system disk", &mut new.system_disk, sizes.system_disk),
-    ] {
-        let has = now.value;
+    changed.extend(differs(&mut new.vcpu, sizes.vcpu).map(Change::Vcpu));
+    changed.extend(differs(&mut new.memory, sizes.memory).map(Change::Memory));
+    for disk in GrowingDisk::ALL {
+        let now = match disk {
+            GrowingDisk::Work => &mut new.work_disk,
+            GrowingDisk::System => &mut new.system_disk,
+        };
+        let (has, wanted) = (now.value, sizes.of(disk));
         if let Some(wanted) = wanted.filter(|wanted| *wanted < has) {
             return Err(CannotShrink { disk, has, wanted });
         }
-        if let Some(size) = differs(now, wanted) {
-            changed.push(format!("{disk} {size}"));
-        }
+        changed.extend(differs(now, wanted).map(|size| Change::Disk(disk, size)));
     }
     Ok((new, changed))
 }
@@ -98,7 +158,8 @@ mod tests {
             system_disk: None,
         };
         let (new, changed) = resize(&spec(), &sizes).expect("grows");
-        assert_eq!(changed, ["vcpu 4", "work disk 16GiB"]);
+        let words: Vec<_> = changed.iter().map(Change::to_string).collect();
+        assert_eq!(words, ["vcpu 4", "work disk 16GiB"]);
         assert_eq!(
             (new.vcpu.source, new.memory.source, new.work_disk.source),
             (Source::Request, Source::Host, Source::Request)
@@ -115,10 +176,13 @@ mod tests {
             ..Sizes::default()
         };
         for (sizes, disk) in [
-            (sizes(8191, 4096), "work disk"),
-            (sizes(9000, 64), "system disk"),
+            (sizes(8191, 4096), GrowingDisk::Work),
+            (sizes(9000, 64), GrowingDisk::System),
         ] {
-            assert_eq!(resize(&spec(), &sizes).expect_err("smaller").disk, disk);
+            let error = resize(&spec(), &sizes).expect_err("smaller");
+            assert_eq!(error.disk, disk);
+            let words = format!("the {disk} has ");
+            assert!(error.to_string().starts_with(&words), "{error}");
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod bridge;
 mod full_disk;
+mod grow;
 mod guest;
 mod machine;
 mod stats;

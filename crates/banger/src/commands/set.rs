@@ -17,9 +17,10 @@ Examples:
   banger vm set dev --vcpu 4 --memory 8GiB
   banger vm set dev --disk-size 32GiB --system-disk-size 16GiB
 
-Of a machine that does not run everything changes at once. Of one that runs sizes change with the next
-start; the way outside changes at once on the bridge, connections that are open included, and with the
-next start in user mode. What holds from when is said. Disks only grow.";
+Of a machine that runs disks grow at once, where its guest can do that; processors and memory change with
+the next start; the way outside changes at once on the bridge, connections that are open included, and
+with the next start in user mode. Of one that does not run everything changes at once, but for what is in
+its disks: that grows with the next start. What holds from when is said. Disks only grow.";
 
 /// Change what machines are to be
 #[derive(Debug, Args)]

@@ -142,11 +142,6 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Whether it wrote this.
-    pub(crate) fn says(&self, words: &str) -> bool {
-        self.stdout.contains(words) || self.stderr.contains(words)
-    }
-
     /// The error that this outcome is, with the last lines that the program wrote.
     pub(crate) fn failure(&self, program: &'static str) -> ProgramError {
         let words = if self.stderr.trim().is_empty() {

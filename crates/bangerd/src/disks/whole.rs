@@ -37,7 +37,8 @@ pub(crate) struct Size {
     /// What it has, in bytes.
     pub(crate) bytes: u64,
     /// What the room kept for its group descriptors is enough for, in bytes. Beyond that it would have
-    /// to be laid out anew, which e2fsprogs 1.47.0 breaks off (seen), and leaves it damaged.
+    /// to be laid out anew, which e2fsprogs 1.47.0 breaks off (seen), and leaves it damaged; what kernels
+    /// of all ages make of it was not tried.
     pub(crate) most: u64,
 }
 

@@ -10,7 +10,9 @@ use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{self, Frame, Kind, MAX_MESSAGE};
 use banger_proto::guest::hello::{self, FLUSH, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, Call};
-use banger_proto::guest::{DIALS_SINCE, GENERATION, RESUMES_SINCE, SYNCS_SINCE, USAGE_SINCE};
+use banger_proto::guest::{
+    DIALS_SINCE, GENERATION, GROWS_SINCE, RESUMES_SINCE, SYNCS_SINCE, USAGE_SINCE,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -329,6 +331,12 @@ impl Link {
     #[must_use]
     pub const fn can_tell_usage(&self) -> bool {
         self.generation >= USAGE_SINCE
+    }
+
+    /// Whether the agent can grow what is in a disk: one of an older banger cannot.
+    #[must_use]
+    pub const fn can_grow(&self) -> bool {
+        self.generation >= GROWS_SINCE
     }
 
     /// Why the link was lost, when it was.

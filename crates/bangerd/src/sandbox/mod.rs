@@ -14,6 +14,7 @@
 mod act;
 pub mod command;
 mod driver;
+mod grow;
 mod line;
 mod objects;
 mod phases;
@@ -166,11 +167,7 @@ impl Sandbox {
     }
 
     fn gone(&self) -> Fault {
-        let name = self.view.borrow().record.name.clone();
-        Fault::new(
-            FaultCode::NotFound,
-            format!("the sandbox {name} was deleted"),
-        )
+        gone(&self.view.borrow())
     }
 
     /// The link to its guest; waits while the sandbox starts or the link is being made again. A guest that is
@@ -179,32 +176,12 @@ impl Sandbox {
     /// # Errors
     /// Refused when it does not run, `Guest` when its agent does not answer.
     pub async fn guest(&self) -> Result<Arc<Link>, Fault> {
-        let mut view = self.view.clone();
-        let waiting = async {
-            loop {
-                let seen = ready(&view.borrow_and_update());
-                match seen {
-                    Readiness::Ready(link) => return Ok(link),
-                    Readiness::Never(fault) => return Err(fault),
-                    Readiness::Asleep => {
-                        self.wake().await?;
-                        continue;
-                    }
-                    Readiness::NotYet => {}
-                }
-                if view.changed().await.is_err() {
-                    return Err(self.gone());
-                }
-            }
-        };
-        tokio::time::timeout(LONGEST_WAIT_FOR_GUEST, waiting)
-            .await
-            .unwrap_or_else(|_| {
-                Err(
-                    Fault::new(FaultCode::TimedOut, "the guest's agent does not answer")
-                        .with_remedy("see `banger vm logs NAME`, then `banger vm restart NAME`"),
-                )
-            })
+        self.settled().await;
+        let asleep = matches!(ready(&self.view.borrow()), Readiness::Asleep);
+        if asleep {
+            self.wake().await?;
+        }
+        linked(self.view.clone(), LONGEST_WAIT_FOR_GUEST).await
     }
 
     /// Starts a guest that is suspended. One that somebody else has woken meanwhile is what was wanted.
@@ -293,6 +270,41 @@ impl Drop for SessionGuard {
         self.sandbox.stir(self.clock);
         self.sandbox.sessions.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+fn gone(view: &View) -> Fault {
+    let message = format!("the sandbox {} was deleted", view.record.name);
+    Fault::new(FaultCode::NotFound, message)
+}
+
+/// See [`Sandbox::guest`]; waits no longer than the limit.
+async fn linked(mut view: watch::Receiver<View>, limit: Duration) -> Result<Arc<Link>, Fault> {
+    let waiting = async {
+        loop {
+            let seen = ready(&view.borrow_and_update());
+            match seen {
+                Readiness::Ready(link) => return Ok(link),
+                Readiness::Never(fault) => return Err(fault),
+                // It was suspended after it had been woken, or by what asks.
+                Readiness::Asleep => {
+                    let refusal = banger_model::admission::Refusal::NotRunning;
+                    return Err(refused(&view.borrow(), refusal));
+                }
+                Readiness::NotYet => {}
+            }
+            if view.changed().await.is_err() {
+                return Err(gone(&view.borrow()));
+            }
+        }
+    };
+    tokio::time::timeout(limit, waiting)
+        .await
+        .unwrap_or_else(|_| {
+            Err(
+                Fault::new(FaultCode::TimedOut, "the guest's agent does not answer")
+                    .with_remedy("see `banger vm logs NAME`, then `banger vm restart NAME`"),
+            )
+        })
 }
 
 fn unused_for(view: &View) -> Option<Duration> {

@@ -2,15 +2,15 @@
 
 use super::act::{Failure, Work};
 use super::works::Outcome;
-use crate::disks::grow;
 use crate::host_network::Wish;
-use banger_model::resize::{Sizes, resize};
+use banger_model::resize::{Change, GrowingDisk, Sizes, resize};
 use banger_model::spec::NetworkMode;
-use banger_model::{DiskSize, SandboxState, Spec, label};
+use banger_model::{SandboxState, Spec, label};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::SetRequest;
-use std::path::PathBuf;
-use std::sync::Arc;
+
+/// When what a running guest cannot be given holds.
+const WITH_A_RESTART: &str = "with the next start: `banger vm restart`";
 
 /// Changes what the sandbox is to be: recorded first, then at once where the host can.
 pub(super) async fn set(work: Work, request: SetRequest) -> Outcome {
@@ -49,7 +49,7 @@ async fn try_set(work: &Work, request: SetRequest) -> Result<(), Fault> {
         labels,
         ..spec
     };
-    let result = take(work, spec, &changed).await;
+    let result = take(work, spec, &changed, &sizes).await;
     if result.is_err() {
         work.put(|record| {
             record.spec = Spec {
@@ -63,81 +63,37 @@ async fn try_set(work: &Work, request: SetRequest) -> Result<(), Fault> {
     result
 }
 
-/// Records the spec, and has the disks be what it says if no guest has them; it says when which holds.
-async fn take(work: &Work, spec: Spec, changed: &[String]) -> Result<(), Fault> {
+/// Records the spec, and has what it says be so where the host can; it says what holds from when.
+async fn take(work: &Work, spec: Spec, changed: &[Change], asked: &Sizes) -> Result<(), Fault> {
     if work.record().spec != spec {
         work.put(|record| record.spec = spec).await?;
     }
     let runs = work.record().state == SandboxState::Running;
     if !runs {
-        work.grow_disks().await?;
+        work.lengthen_disks().await?;
     }
-    let when = match runs {
-        true => "with the next start: `banger vm restart`",
-        false => "at once",
-    };
-    for what in changed {
-        work.progress.note(format!("{what}: {when}"));
+    for change in changed {
+        let when = match (runs, change) {
+            (true, Change::Disk(..)) => continue,
+            (true, _) => WITH_A_RESTART,
+            (false, Change::Disk(..)) => "with the next start",
+            (false, _) => "at once",
+        };
+        work.progress.note(format!("{change}: {when}"));
+    }
+    for disk in GrowingDisk::ALL {
+        // Also one that is recorded as such already: what was left to the next start is tried again.
+        let Some(size) = asked.of(disk).filter(|_| runs) else {
+            continue;
+        };
+        let when = match work.grow_now(disk).await {
+            Ok(()) => "at once".to_owned(),
+            Err(why) => format!("{WITH_A_RESTART} ({})", why.message),
+        };
+        let change = Change::Disk(disk, size);
+        work.progress.note(format!("{change}: {when}"));
     }
     Ok(())
-}
-
-impl Work {
-    fn disks_of(&self, spec: &Spec) -> [(PathBuf, DiskSize, &'static str); 2] {
-        [
-            (self.paths.work_disk(), spec.work_disk.value, "work disk"),
-            (
-                self.paths.system_disk(),
-                spec.system_disk.value,
-                "system disk",
-            ),
-        ]
-    }
-
-    /// Finds what a disk's file system was not made for before anything is changed.
-    fn disks_can_have(&self, spec: &Spec) -> Result<(), Fault> {
-        let now = self.record().spec;
-        for ((path, size, _), (_, has, _)) in self.disks_of(spec).iter().zip(self.disks_of(&now)) {
-            if *size > has
-                && let Some(fault) = grow::why_not(path, *size).map_err(|error| error.fault())?
-            {
-                return Err(fault);
-            }
-        }
-        Ok(())
-    }
-
-    /// Has the file systems of disks that no guest has open be as large as the record says: they are
-    /// smaller when the record was changed while a guest had them, or a crash came in between.
-    ///
-    /// # Errors
-    /// Which disk cannot grow, and why.
-    pub(super) async fn grow_disks(&self) -> Result<(), Fault> {
-        let spec = self.record().spec;
-        for (path, size, what) in self.disks_of(&spec) {
-            if !path.exists() {
-                continue;
-            }
-            let turn = Arc::clone(&self.making).lock_owned().await;
-            let growing = tokio::task::spawn_blocking(move || {
-                let grown = grow::grow_ext4(&path, size);
-                drop(turn);
-                grown
-            });
-            let grown = match growing.await {
-                Ok(grown) => grown.map_err(|error| error.fault()),
-                Err(error) => Err(Fault::new(FaultCode::Failed, error)),
-            };
-            grown.map_err(|fault| {
-                let outer = Fault::new(fault.code, format!("the {what} cannot grow: {fault}"));
-                let remedy = fault.remedy.unwrap_or_else(|| {
-                    "look at it with `e2fsck -fn`, or keep the size that it has".into()
-                });
-                outer.with_remedy(remedy)
-            })?;
-        }
-        Ok(())
-    }
 }
 
 async fn set_nat(work: &Work, nat: Option<bool>) -> Result<(), Fault> {

@@ -46,7 +46,7 @@ impl Work {
             record.spec.publish = publish;
         })
         .await?;
-        if let Err(fault) = self.grow_disks().await {
+        if let Err(fault) = self.lengthen_disks().await {
             // What is on it is of more use at its old size than not at all.
             self.progress.note(fault.to_string());
         }

@@ -40,6 +40,11 @@ impl Tracked {
         self.view.borrow()
     }
 
+    /// To wait for a change.
+    pub(super) fn watch(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
+    }
+
     /// A piece of work begins, for an operation or for nobody.
     pub(super) fn work_begins(&self, op: Option<OpId>) {
         let mut doing = self.doing();

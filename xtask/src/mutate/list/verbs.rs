@@ -86,29 +86,38 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "a disk that could not grow while its guest ran grows with the next start",
         file: "crates/bangerd/src/sandbox/starting.rs",
-        from: "if let Err(fault) = self.grow_disks().await {",
-        to: "if false && let Err(fault) = self.grow_disks().await {",
+        from: "if let Err(fault) = self.lengthen_disks().await {",
+        to: "if false && let Err(fault) = self.lengthen_disks().await {",
         test: whole(
-            "set::sizes_of_a_machine_that_runs_change_with_the_next_start_whatever_comes_in_between",
+            "set::a_disk_whose_vmm_refuses_grows_with_the_next_start_whatever_comes_in_between",
         ),
     },
     Mutation {
         holds: "a disk that cannot grow leaves the record as it was",
         file: "crates/bangerd/src/sandbox/set.rs",
-        from: "let result = take(work, spec, &changed).await;\n    if result.is_err() {",
-        to: "let result = take(work, spec, &changed).await;\n    if false {",
+        from: "let result = take(work, spec, &changed, &sizes).await;\n    if result.is_err() {",
+        to: "let result = take(work, spec, &changed, &sizes).await;\n    if false {",
         test: whole(
-            "set::a_disk_that_cannot_grow_leaves_the_record_as_it_was_and_the_machine_starts_with_it",
+            "set::a_disk_that_cannot_grow_leaves_the_record_and_the_other_disk_as_they_were",
         ),
     },
     Mutation {
-        holds: "who is at work on a disk is waited for",
+        holds: "what a disk has is never cut off under its guest",
         file: "crates/bangerd/src/disks/grow.rs",
-        from: "flock(&file, FlockOperation::LockExclusive)",
-        to: "flock(&file, FlockOperation::Unlock)",
+        from: "let wanted = wanted.bytes().max(found.len());",
+        to: "let wanted = wanted.bytes();",
         test: unit(
             "bangerd",
-            "disks::grow::t1::who_is_at_work_on_it_is_waited_for",
+            "disks::grow::t1::a_file_becomes_longer_and_never_shorter_and_what_is_in_it_is_as_it_was",
+        ),
+    },
+    Mutation {
+        holds: "a disk has grown only once its guest has seen it",
+        file: "crates/bangerd/src/sandbox/grow.rs",
+        from: "Ok(Answer::Grown { bytes: has }) if has >= bytes => Look::There(()),",
+        to: "Ok(Answer::Grown { bytes: has }) if has <= bytes => Look::There(()),",
+        test: whole(
+            "set::disks_of_a_machine_that_runs_grow_at_once_and_what_else_changes_with_the_next_start",
         ),
     },
 ];

@@ -1,6 +1,8 @@
 //! Cells of the matrix, many at once in one world: each is a machine of its own.
 
-use super::scenario::{Scenario, create, directory, is_precious, runtime, show, verb, vmms_of};
+use super::scenario::{
+    Scenario, create, directory, has_the_recorded_disk, is_precious, runtime, show, verb, vmms_of,
+};
 use banger_testkit::checks::start;
 use banger_testkit::world::{LIMIT, kill};
 use banger_testkit::{World, api, eventually};
@@ -242,6 +244,9 @@ impl Cell {
                 is_precious(&directory(world, &self.name)),
                 "{self:?}: {shown}"
             );
+        }
+        if matches!(self.scenario, Scenario::Grow | Scenario::GrowStopped) {
+            has_the_recorded_disk(world, &self.name);
         }
     }
 

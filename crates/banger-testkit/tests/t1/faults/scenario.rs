@@ -23,6 +23,10 @@ pub(super) enum Scenario {
     DeleteRunning,
     DeleteStopped,
     Set,
+    /// The disk of one that runs.
+    Grow,
+    /// The disk of one that does not.
+    GrowStopped,
     /// The VMM ends of itself.
     End,
     /// Of one that could not be stopped.
@@ -45,7 +49,7 @@ const WITHOUT_VMM: [HostObject; 5] = [
 ];
 
 impl Scenario {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Create,
         Self::Start,
         Self::StartAgain,
@@ -55,6 +59,8 @@ impl Scenario {
         Self::DeleteRunning,
         Self::DeleteStopped,
         Self::Set,
+        Self::Grow,
+        Self::GrowStopped,
         Self::End,
         Self::Repair,
         Self::RepairDeletion,
@@ -81,7 +87,7 @@ impl Scenario {
             Self::Restart => [of(Goal::AtRest, &WITHOUT_VMM), start].concat(),
             Self::DeleteRunning => of(Goal::Absent, &HostObject::ALL),
             Self::DeleteStopped => of(Goal::Absent, &DISKS),
-            Self::Set => vec![],
+            Self::Set | Self::Grow | Self::GrowStopped => vec![],
             Self::Repair => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
             Self::RepairDeletion => of(Goal::Absent, &[StateDirectory, WorkDisk]),
             Self::Reconcile => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
@@ -97,6 +103,7 @@ impl Scenario {
             self,
             Self::Create
                 | Self::DeleteStopped
+                | Self::GrowStopped
                 | Self::Repair
                 | Self::RepairDeletion
                 | Self::Reconcile
@@ -111,8 +118,8 @@ impl Scenario {
             Self::StartAgain | Self::Stop | Self::Kill | Self::Restart => &["stopped", "running"],
             Self::DeleteRunning => &["", "running", "stopped"],
             Self::DeleteStopped => &["", "stopped"],
-            Self::Set => &["running", "stopped"],
-            Self::End | Self::Repair | Self::Reconcile => &["stopped"],
+            Self::Set | Self::Grow => &["running", "stopped"],
+            Self::GrowStopped | Self::End | Self::Repair | Self::Reconcile => &["stopped"],
             Self::RepairDeletion => &[""],
         }
     }
@@ -129,7 +136,7 @@ impl Scenario {
         create(world, name, &start);
         write_precious(&directory(world, name));
         match self {
-            Self::StartAgain | Self::DeleteStopped => good(world, name, "stop"),
+            Self::StartAgain | Self::DeleteStopped | Self::GrowStopped => good(world, name, "stop"),
             Self::Repair => hindered(world, name, "remove-runtime-directory.before", "kill"),
             Self::RepairDeletion => hindered(world, name, "remove-work-disk.before", "delete"),
             _ => {}
@@ -148,6 +155,10 @@ impl Scenario {
             Self::Set => {
                 let path = format!("/{name}/set");
                 drop(post(world, &path, &json!({"nat": true})));
+            }
+            Self::Grow | Self::GrowStopped => {
+                let path = format!("/{name}/set");
+                drop(post(world, &path, &json!({"disk_mib": 128})));
             }
             Self::Repair | Self::RepairDeletion => drop(verb(world, name, "repair")),
             Self::End => {
@@ -239,6 +250,25 @@ pub(super) fn vmms_of(world: &World, name: &str) -> Vec<u32> {
         String::from_utf8_lossy(&line).contains(&sockets)
     };
     world.vmms().into_iter().filter(is_its).collect()
+}
+
+/// Starts a machine anew: its work disk is then as large as is recorded, whatever came in between.
+///
+/// # Panics
+/// When it is not.
+pub(super) fn has_the_recorded_disk(world: &World, name: &str) {
+    let shown = show(world, name).expect("an answer").expect("there");
+    let again = if shown["state"] == "running" {
+        "restart"
+    } else {
+        "start"
+    };
+    good(world, name, again);
+    let shown = show(world, name).expect("an answer").expect("there");
+    let mib = shown["disk_mib"]["value"].as_u64().expect("a size");
+    let disk = directory(world, name).join("work.ext4");
+    let found = disk.metadata().expect("there").len() >> 20;
+    assert_eq!(found, mib, "{shown}");
 }
 
 fn write_precious(directory: &Path) {

@@ -14,10 +14,9 @@ const LONGEST: usize = 64 << 10;
 /// Arguments in which a program's name may stand: an interpreter comes before a script.
 const NAMES: usize = 2;
 /// What the daemon runs to make images, kernels and disks.
-const TOOLS: [&str; 8] = [
+const TOOLS: [&str; 7] = [
     "mke2fs",
     "e2fsck",
-    "resize2fs",
     "mmdebstrap",
     "apt-get",
     "apt",

@@ -69,6 +69,7 @@ const fn is_use(call: &Call) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use banger_proto::guest::message::GrowDisk;
 
     #[test]
     fn a_stream_is_a_use_for_as_long_as_it_is_open() {
@@ -93,6 +94,8 @@ mod tests {
         let uses = Uses::default();
         uses.begin(1, &Call::Health);
         uses.begin(2, &Call::Usage);
+        let disk = GrowDisk::Work;
+        uses.begin(3, &Call::Grow { disk });
         assert!(!uses.unused_for().is_zero());
     }
 }
