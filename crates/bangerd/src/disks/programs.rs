@@ -1,6 +1,8 @@
 //! Programs of the host that the daemon runs to completion: where they are found, with which
 //! environment they run, and how much of their output is kept.
 
+use super::child::RunningChild;
+use crate::progress::{Progress, Unwanted};
 use banger_proto::fault::{Fault, FaultCode, chain};
 use std::{
     ffi::{OsStr, OsString},
@@ -195,6 +197,24 @@ pub(crate) fn output_of(mut command: Command) -> Result<Output, ProgramError> {
     let stdout = child.stdout.take().map(drain).unwrap_or_default();
     let stderr = reader.join().unwrap_or_default();
     let status = child.wait().map_err(start)?;
+    Ok(Output {
+        status,
+        stdout,
+        stderr,
+    })
+}
+
+/// As [`output_of`], ended with all that it has started when nobody wants its work any more.
+pub(crate) fn output_while_wanted<E>(command: Command, progress: &Progress) -> Result<Output, E>
+where
+    E: From<ProgramError> + From<Unwanted>,
+{
+    let (mut child, stdout) = RunningChild::start(command, progress.cancelled(), |_| {})?;
+    let stdout = drain(stdout);
+    let ended = child.wait();
+    // It was ended then: what it says of that is of no interest.
+    progress.check()?;
+    let (status, stderr) = ended?;
     Ok(Output {
         status,
         stdout,

@@ -2,13 +2,15 @@
 
 use super::{
     apt,
-    child::RunningChild,
     entry::{Entry, Kind},
     error::ImageError,
     import::Added,
     path,
 };
-use crate::{disks::programs, progress::Progress};
+use crate::{
+    disks::{RunningChild, programs},
+    progress::Progress,
+};
 use std::{io::Read, path::Path, process::Command};
 
 const PROGRAM: &str = "mmdebstrap";

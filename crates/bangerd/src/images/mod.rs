@@ -10,7 +10,6 @@ mod archive;
 mod archive_error;
 mod bootstrap;
 mod builder;
-mod child;
 mod contents;
 mod elf;
 mod entry;

@@ -53,6 +53,7 @@ pub(super) fn survey(
 ) -> Result<ModuleSet, KernelError> {
     let mut modules = Vec::new();
     for (done, (path, content)) in files.iter().enumerate() {
+        progress.check()?;
         progress.amount(done as u64, files.len() as u64);
         if name_of(path).is_some() {
             let file = plain(path, content)?;
@@ -93,6 +94,7 @@ pub(super) fn write(
         let (Some(name), Some(content)) = (name_of(&module.path), files.get(&module.path)) else {
             continue;
         };
+        progress.check()?;
         let path = directory.join(format!("{number:02}-{name}.ko"));
         let bytes = plain(&module.path, content)?;
         File::create(&path)

@@ -53,18 +53,23 @@ fn depends(printed: &str) -> Vec<String> {
 }
 
 /// What the lists say that a package depends on; none for a package that they do not have.
-fn look_up(package: &str) -> Result<Option<Vec<String>>, KernelError> {
+fn look_up(package: &str, progress: &Progress) -> Result<Option<Vec<String>>, KernelError> {
     if let Err(error) = programs::find("apt-cache") {
         tracing::debug!(%error, "no kernel from a package manager");
         return Err(KernelError::NoPackageManager);
     }
     let mut show = programs::command("apt-cache")?;
     show.args(["show", "--no-all-versions", "--", package]);
-    let shown = programs::output_of(show)?;
+    let shown = programs::output_while_wanted::<KernelError>(show, progress)?;
     if !shown.status.success() || shown.stdout.trim().is_empty() {
         return Ok(None);
     }
-    let printed = programs::run("apt-cache", ["depends", "--", package])?;
+    let mut ask = programs::command("apt-cache")?;
+    ask.args(["depends", "--", package]);
+    let printed = programs::output_while_wanted::<KernelError>(ask, progress)?;
+    if !printed.status.success() {
+        return Err(printed.failure("apt-cache").into());
+    }
     Ok(Some(depends(&printed.stdout)))
 }
 
@@ -97,13 +102,13 @@ fn resolve(
 }
 
 /// Downloads a package into the directory; its file.
-fn download(package: &str, directory: &Path) -> Result<PathBuf, KernelError> {
+fn download(package: &str, directory: &Path, progress: &Progress) -> Result<PathBuf, KernelError> {
     let mut command = programs::command("apt-get")?;
     programs::with_proxies(&mut command);
     command
         .args(["-q", "-o", "Acquire::Retries=3", "download", "--", package])
         .current_dir(directory);
-    let output = programs::output_of(command)?;
+    let output = programs::output_while_wanted::<KernelError>(command, progress)?;
     if !output.status.success() {
         let stale = ["Unable to locate package", "404", "Can't select candidate"];
         if stale.iter().any(|words| output.stderr.contains(words)) {
@@ -134,7 +139,7 @@ fn fetch_all(
     for package in packages {
         progress.check()?;
         progress.stage(format!("downloading {package}"));
-        files.push(download(package, directory)?);
+        files.push(download(package, directory, progress)?);
     }
     Ok(files)
 }
@@ -148,6 +153,7 @@ pub(super) fn fetch(
     if !is_package_name(package) {
         return Err(KernelError::PackageName(package.to_owned()));
     }
+    let look_up = |package: &str| look_up(package, progress);
     fetch_all(&resolve(package, look_up)?, directory, progress)
 }
 
@@ -157,6 +163,7 @@ pub(super) fn fetch_default(
     progress: &Progress,
 ) -> Result<Vec<PathBuf>, KernelError> {
     progress.stage("looking for the kernel of this distribution");
+    let look_up = |package: &str| look_up(package, progress);
     fetch_all(&resolve_default(look_up)?, directory, progress)
 }
 

@@ -98,7 +98,7 @@ fn build_modules(
         directory,
         files.modules.values().map(|file| file.size).sum(),
     )?;
-    modules_disk::build(&path, &files.modules)?;
+    modules_disk::build(&path, &files.modules, progress)?;
     Ok(Some(file_digest(&path)?))
 }
 

@@ -1,7 +1,8 @@
 //! A module tree as a read-only ext4 image, made without mounting and without root.
 
-use super::source_files::Content;
+use super::{KernelError, source_files::Content};
 use crate::disks::{DiskError, programs};
+use crate::progress::Progress;
 use mkext4::{FsBuilder, InodeCount, InodeHandle, Meta, Options, ROOT, sink::FileSink};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, io, path::Path};
@@ -93,7 +94,11 @@ fn declare<'a>(
     Ok(declared)
 }
 
-fn write(path: &Path, files: &BTreeMap<String, Content>) -> mkext4::Result<()> {
+fn write(
+    path: &Path,
+    files: &BTreeMap<String, Content>,
+    progress: &Progress,
+) -> mkext4::Result<()> {
     let directories = directories(files.keys());
     let mut builder = FsBuilder::new(options(files, directories.len()))?;
     let declared = declare(&mut builder, files, &directories)?;
@@ -101,6 +106,7 @@ fn write(path: &Path, files: &BTreeMap<String, Content>) -> mkext4::Result<()> {
     let mut sink = FileSink::create(path, layout.image_len())?;
     let mut writer = layout.writer(&mut sink)?;
     for (handle, content) in declared {
+        progress.check().map_err(io::Error::other)?;
         writer.fill(handle, &mut content.open()?)?;
     }
     writer.finish()?;
@@ -109,8 +115,15 @@ fn write(path: &Path, files: &BTreeMap<String, Content>) -> mkext4::Result<()> {
 }
 
 /// Makes the image, and has `e2fsck` look at it.
-pub(super) fn build(path: &Path, files: &BTreeMap<String, Content>) -> Result<(), DiskError> {
-    write(path, files).map_err(|error| {
+pub(super) fn build(
+    path: &Path,
+    files: &BTreeMap<String, Content>,
+    progress: &Progress,
+) -> Result<(), KernelError> {
+    let written = write(path, files, progress);
+    // What is wrong with one that was given up is of no interest.
+    progress.check()?;
+    written.map_err(|error| {
         let error = match error {
             mkext4::Error::Io(error) => error,
             other => io::Error::other(other),
@@ -157,7 +170,7 @@ mod tests {
                 ("kernel/drivers/a.ko".to_owned(), big.clone()),
                 ("modules.order".to_owned(), Vec::new()),
             ];
-            build(&path, &tree(files)).expect("is made and clean");
+            build(&path, &tree(files), &Progress::silent()).expect("is made and clean");
             let disk = Fs::open(File::open(&path).expect("opens")).expect("is a file system");
             let inode = disk.resolve("/kernel/drivers/a.ko").expect("is there");
             assert!(disk.read_file(inode).expect("reads") == big);
@@ -175,7 +188,7 @@ mod tests {
                     _ => (format!("kernel/{n}/a.ko"), vec![1; 10]),
                 });
                 let path = place.path().join(number.to_string());
-                build(&path, &tree(files)).expect(directory);
+                build(&path, &tree(files), &Progress::silent()).expect(directory);
             }
         }
 
@@ -185,7 +198,7 @@ mod tests {
             let files = tree([("kernel/a.ko".to_owned(), vec![7; 5000])]);
             let made = ["one", "two"].map(|name| {
                 let path = place.path().join(name);
-                build(&path, &files).expect("is made");
+                build(&path, &files, &Progress::silent()).expect("is made");
                 std::fs::read(path).expect("reads")
             });
             assert!(made[0] == made[1]);
@@ -197,7 +210,8 @@ mod tests {
             let source = place.path().join("a.ko");
             std::fs::write(&source, "short").expect("writes");
             let files = BTreeMap::from([("a.ko".to_owned(), Content::part(source, 0, 5000))]);
-            let error = build(&place.path().join("disk"), &files).expect_err("is too short");
+            let error = build(&place.path().join("disk"), &files, &Progress::silent())
+                .expect_err("is too short");
             assert!(
                 error.to_string().contains("cannot make the module disk"),
                 "{error}"
@@ -208,7 +222,14 @@ mod tests {
         fn a_file_where_a_directory_must_be_is_an_error() {
             let place = tempfile::tempdir().expect("a directory");
             let files = [("a".to_owned(), vec![1]), ("a/b".to_owned(), vec![1])];
-            assert!(build(&place.path().join("disk"), &tree(files)).is_err());
+            assert!(
+                build(
+                    &place.path().join("disk"),
+                    &tree(files),
+                    &Progress::silent()
+                )
+                .is_err()
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     source_files::{Content, MOST_BYTES, MOST_FILES, SourceFiles, belongs_to_modules},
 };
 use crate::disks::{DiskError, space};
+use crate::progress::Progress;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -63,7 +64,7 @@ fn problem<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> KernelError {
 }
 
 /// Unpacks the package's `data.tar` into a file.
-fn spool(package: &Path, spool: &Path) -> Result<(), KernelError> {
+fn spool(package: &Path, spool: &Path, progress: &Progress) -> Result<(), KernelError> {
     let file = File::open(package).map_err(DiskError::io("open", package))?;
     let mut archive = ar::Archive::new(BufReader::new(file));
     let not_a_package =
@@ -86,7 +87,7 @@ fn spool(package: &Path, spool: &Path) -> Result<(), KernelError> {
                 )));
             }
         };
-        return copy(plain, spool, package);
+        return copy(plain, spool, package, progress);
     }
     Err(problem(package)(
         "it is not a Debian package: it has no data.tar",
@@ -94,11 +95,17 @@ fn spool(package: &Path, spool: &Path) -> Result<(), KernelError> {
 }
 
 /// Copies a stream into a file; telling a damaged package from a full disk.
-fn copy(mut plain: Box<dyn Read + '_>, spool: &Path, package: &Path) -> Result<(), KernelError> {
+fn copy(
+    mut plain: Box<dyn Read + '_>,
+    spool: &Path,
+    package: &Path,
+    progress: &Progress,
+) -> Result<(), KernelError> {
     let mut file = File::create(spool).map_err(DiskError::io("create", spool))?;
     let mut buffer = vec![0; 256 << 10];
     let mut copied = 0;
     loop {
+        progress.check()?;
         let read = match plain.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(read) => read,
@@ -184,7 +191,11 @@ fn choose(package: &Path, mut found: Found) -> Result<SourceFiles, KernelError> 
 
 /// Finds the kernel and the modules in one package, or in several that belong together. `staging`
 /// must outlive what is returned: the bytes lie there.
-pub(super) fn collect(packages: &[PathBuf], staging: &Path) -> Result<SourceFiles, KernelError> {
+pub(super) fn collect(
+    packages: &[PathBuf],
+    staging: &Path,
+    progress: &Progress,
+) -> Result<SourceFiles, KernelError> {
     let mut found = Found::default();
     for (number, package) in packages.iter().enumerate() {
         let size = package
@@ -194,7 +205,7 @@ pub(super) fn collect(packages: &[PathBuf], staging: &Path) -> Result<SourceFile
         // Kernels shrink to between a third and a seventh.
         space::require(staging, size.saturating_mul(7))?;
         let tar = staging.join(format!("data-{number}.tar"));
-        spool(package, &tar)?;
+        spool(package, &tar, progress)?;
         index(package, &tar, &mut found)?;
     }
     let first = packages.first().map_or(Path::new(""), PathBuf::as_path);
@@ -241,7 +252,7 @@ mod tests {
             let place = tempfile::tempdir().expect("a directory");
             let package = place.path().join("p.deb");
             std::fs::write(&package, bytes).expect("writes");
-            collect(&[package], place.path())
+            collect(&[package], place.path(), &Progress::silent())
         }
 
         fn refusal(bytes: &[u8]) -> String {
@@ -286,7 +297,8 @@ mod tests {
         fn a_package_that_is_not_there_is_named() {
             let place = tempfile::tempdir().expect("a directory");
             let package = place.path().join("absent.deb");
-            let error = collect(&[package], place.path()).expect_err("is absent");
+            let error = collect(&[package], place.path(), &Progress::silent());
+            let error = error.expect_err("is absent");
             assert!(error.to_string().contains("absent.deb"), "{error}");
         }
     }

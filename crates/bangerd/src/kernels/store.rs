@@ -125,7 +125,7 @@ impl KernelStore {
         let staging = Staging::new(&self.layout, "kernel")?;
         let packages = |packages: &[PathBuf]| {
             progress.stage("reading the package");
-            package::collect(packages, staging.path())
+            package::collect(packages, staging.path(), progress)
         };
         let (files, origin) = match source {
             KernelSource::Package(path) => {
@@ -160,7 +160,7 @@ impl KernelStore {
         let staging = Staging::new(&self.layout, "kernel")?;
         let fetched = distribution::fetch_default(staging.path(), progress)?;
         progress.stage("reading the package");
-        let files = package::collect(&fetched, staging.path())?;
+        let files = package::collect(&fetched, staging.path(), progress)?;
         self.finish(&staging, name, files, origin_of(&fetched), progress)
     }
 

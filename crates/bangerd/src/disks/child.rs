@@ -1,6 +1,6 @@
 //! A program of the host whose output is read while it runs, with all that it starts.
 
-use crate::disks::ProgramError;
+use super::ProgramError;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     collections::VecDeque,
@@ -28,6 +28,7 @@ pub(crate) struct RunningChild {
     child: Child,
     /// Its process group, until it is waited for: the number may be another's afterwards.
     group: Arc<Mutex<Option<Pid>>>,
+    program: PathBuf,
     _watch: Option<AbortOnDropHandle<()>>,
     /// The last lines, once every process that could write more is gone.
     lines: Receiver<VecDeque<String>>,
@@ -60,6 +61,7 @@ impl RunningChild {
             _watch: watch(Arc::clone(&group), cancelled.clone()),
             child,
             group,
+            program: program.clone(),
             lines,
             ended: None,
         };
@@ -80,7 +82,7 @@ impl RunningChild {
         let lines = self.lines.recv().unwrap_or_default();
         *self.group.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let status = self.child.wait().map_err(|source| ProgramError::Start {
-            program: PathBuf::from("the bootstrap"),
+            program: self.program.clone(),
             source,
         })?;
         let text = Vec::from(lines).join("\n");
