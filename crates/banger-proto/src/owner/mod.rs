@@ -39,5 +39,9 @@ pub const OP_HEADER: &str = "banger-op";
 /// Response header: the place in a log at which the answer begins, in bytes since the log's beginning.
 pub const FROM_HEADER: &str = "banger-from";
 
+/// Response header of what can be asked on: the ids of the sandboxes that the request named, parted by
+/// commas. Names may change; with these a client asks the next daemon.
+pub const SANDBOXES_HEADER: &str = "banger-sandboxes";
+
 /// Content type of a stream of [`operation::Event`]s.
 pub const NDJSON: &str = "application/x-ndjson";

@@ -235,3 +235,26 @@ fn doctor_does_not_look_at_a_bridge_that_the_owner_does_not_want() {
     assert!(found.expect("text").contains("config.toml"), "{checks:?}");
     assert!(!checks.iter().any(|check| check["name"] == "root helper"));
 }
+
+/// As `curl -X DELETE --data` sends it.
+#[test]
+fn a_request_with_a_body_that_nobody_reads_is_answered() {
+    let world = World::simulated();
+    let _ = world
+        .run(["vm", "create", "--no-start", "--name", "v"])
+        .good();
+    let body = serde_json::json!({ "nothing": "x".repeat(1 << 20) });
+    for (method, path, status) in [
+        ("GET", "/v1/version", 200),
+        ("POST", "/v1/nowhere", 404),
+        ("POST", "/v1/version", 400),
+        ("POST", "/v1/sandboxes/w/stop", 404),
+        ("POST", "/v1/sandboxes/v/stop", 200),
+        ("DELETE", "/v1/sandboxes/v", 200),
+    ] {
+        let answer = banger_testkit::api::request(&world, method, path, Some(&body));
+        let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        assert_eq!(answer.status, status, "{method} {path}");
+    }
+    world.assert_nothing_left();
+}

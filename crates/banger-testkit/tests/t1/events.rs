@@ -131,10 +131,10 @@ fn a_guest_that_does_not_come_up_is_told() {
 }
 
 /// A follower, and what it has printed in a file.
-fn follow(world: &World, file: &str) -> Child {
+fn follow(world: &World, file: &str, machines: &[&str]) -> Child {
     let out = std::fs::File::create(world.path(file)).expect("made");
     let mut command = world.banger(["vm", "events", "-f", "--json"]);
-    command.stdout(out).spawn().expect("started")
+    command.args(machines).stdout(out).spawn().expect("started")
 }
 
 fn followed(world: &World, file: &str) -> Vec<Value> {
@@ -152,7 +152,7 @@ fn a_follower_neither_loses_nor_doubles_an_event_when_daemons_are_killed() {
     let _ = world
         .run(["vm", "create", "--no-start", "--name", "v"])
         .good();
-    let mut follower = follow(&world, "followed");
+    let mut follower = follow(&world, "followed", &[]);
     // It follows once it tells of something that came after it.
     eventually("the follower", LIMIT, || {
         let _ = world.run(["vm", "set", "--nat", "v"]).good();
@@ -189,6 +189,43 @@ fn a_follower_neither_loses_nor_doubles_an_event_when_daemons_are_killed() {
     signal(follower.id(), Signal::INT);
     let ended = follower.wait().expect("ended");
     assert!(!ended.success());
+}
+
+#[test]
+fn a_machine_that_is_followed_by_its_name_is_followed_under_another_by_the_next_daemon_too() {
+    let world = World::simulated();
+    for name in ["v", "other"] {
+        let _ = world
+            .run(["vm", "create", "--no-start", "--name", name])
+            .good();
+    }
+    let mut follower = follow(&world, "followed", &["v"]);
+    eventually("the follower", LIMIT, || {
+        let _ = world.run(["vm", "set", "--nat", "v"]).good();
+        let _ = world.run(["vm", "set", "--no-nat", "v"]).good();
+        if followed(&world, "followed").is_empty() {
+            Err("nothing yet")
+        } else {
+            Ok(())
+        }
+    });
+    let _ = world.run(["vm", "rename", "v", "w"]).good();
+    world.kill_daemon();
+    let _ = world.run(["vm", "set", "--nat", "other"]).good();
+    let _ = world.run(["vm", "rm", "w"]).good();
+    let seen = eventually("the deletion to be told", LIMIT, || {
+        let seen = followed(&world, "followed");
+        match words(&seen).last() {
+            Some(&"deleted") => Ok(seen),
+            _ => Err(seen),
+        }
+    });
+    assert!(
+        seen.iter().all(|event| event["name"] != "other"),
+        "{seen:?}"
+    );
+    signal(follower.id(), Signal::INT);
+    let _ended = follower.wait().expect("ended");
 }
 
 #[test]

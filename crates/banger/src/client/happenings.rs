@@ -1,7 +1,7 @@
 //! What happened to machines: a stream that goes on over the daemon's end, nothing lost or doubled.
 
 use super::operation::Lines;
-use super::request::{Ask, Unanswered};
+use super::request::{self, Ask, Unanswered};
 use super::{Client, path};
 use crate::place::Surroundings;
 use banger_proto::fault::{Fault, FaultCode};
@@ -29,6 +29,15 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// Machines that were meant, by their ids.
+    fn know(&mut self, ids: &[String]) {
+        for id in ids {
+            if !self.sandboxes.contains(id) {
+                self.sandboxes.push(id.clone());
+            }
+        }
+    }
+
     fn path(&self) -> String {
         let mut query = format!("events?follow={}", self.follow);
         if let Some(since) = self.since {
@@ -138,12 +147,14 @@ impl Happenings {
 }
 
 /// Asks, and notes where the stream begins: without that a daemon which ends before it told anything
-/// would be asked for events to come, and those between would be lost.
+/// would be asked for events to come, and those between would be lost. And of which machines: one that is
+/// renamed meanwhile is the same.
 async fn open(client: &Client, wish: &mut Wish) -> Result<Incoming, Fault> {
     let answer = client.open(Ask::bare(Method::GET, wish.path())).await?;
     let since = answer.headers().get(SINCE_HEADER);
     let since = since.and_then(|since| since.to_str().ok()?.parse().ok());
     wish.since = since.or(wish.since);
+    wish.know(&request::sandboxes_of(&answer));
     Ok(answer.into_body())
 }
 
@@ -163,5 +174,17 @@ mod tests {
             wish.path(),
             "/v1/events?follow=true&since=7&sandbox=web%2Ca%2Fb"
         );
+    }
+
+    #[test]
+    fn a_machine_that_was_named_is_known_by_its_id_too_and_once() {
+        let mut wish = Wish {
+            sandboxes: vec!["web".into()],
+            ..Wish::default()
+        };
+        for _ in 0..2 {
+            wish.know(&["0a".into()]);
+        }
+        assert_eq!(wish.sandboxes, ["web", "0a"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::io::HyperIo;
 use banger_proto::fault::{Fault, FaultCode, chain};
-use banger_proto::owner::OP_HEADER;
+use banger_proto::owner::{OP_HEADER, SANDBOXES_HEADER};
 use futures_util::Stream;
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -208,6 +208,14 @@ pub fn fault_of(status: u16, op: Option<&str>, body: &[u8]) -> Fault {
 /// The operation's id in an answer's head.
 pub(super) fn op_of<T>(answer: &Response<T>) -> Option<String> {
     Some(answer.headers().get(OP_HEADER)?.to_str().ok()?.to_owned())
+}
+
+/// The ids of the sandboxes that a request named, by its answer's head; none of an older daemon.
+pub fn sandboxes_of<T>(answer: &Response<T>) -> Vec<String> {
+    let ids = answer.headers().get(SANDBOXES_HEADER);
+    let ids = ids.and_then(|ids| ids.to_str().ok()).unwrap_or_default();
+    let ids = ids.split(',').filter(|id| !id.is_empty());
+    ids.map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::options::Reference;
-use crate::client::request::{Ask, Unanswered};
+use crate::client::request::{self, Ask, Unanswered};
 use crate::client::{Client, Patience, path};
 use crate::exit::{Exit, Failure};
 use banger_proto::fault::{Fault, FaultCode};
@@ -54,19 +54,26 @@ impl Logs {
             Source::Vmm => "vmm",
         };
         let rest = format!("/logs?follow={}&source={source}", self.follow);
-        let path = path::sandbox(&self.sandbox.reference, &rest);
-        show(app, &client, &path, self.follow).await?;
+        show(app, &client, self.sandbox.reference, &rest, self.follow).await?;
         Ok(Exit::Success)
     }
 }
 
-/// Prints a log. One that is followed goes on with the next daemon where the one before left it.
-async fn show(app: &App, client: &Client, path: &str, follow: bool) -> Result<(), Failure> {
+/// Prints a log. One that is followed goes on with the next daemon where the one before left it, whatever the
+/// machine is called by then.
+async fn show(
+    app: &App,
+    client: &Client,
+    mut reference: String,
+    rest: &str,
+    follow: bool,
+) -> Result<(), Failure> {
     let mut place = None;
     let mut patience = Patience::begin();
     loop {
         let from = place.map(|place: u64| format!("&from={place}"));
-        let asked = format!("{path}{}", from.unwrap_or_default());
+        let rest = format!("{rest}{}", from.unwrap_or_default());
+        let asked = path::sandbox(&reference, &rest);
         let answer = match client.open(Ask::bare(Method::GET, asked)).await {
             Err(fault) if place.is_some() && fault.code == FaultCode::Unavailable => {
                 match patience.wait().await {
@@ -76,6 +83,9 @@ async fn show(app: &App, client: &Client, path: &str, follow: bool) -> Result<()
             }
             answer => answer?,
         };
+        if let Some(id) = request::sandboxes_of(&answer).pop() {
+            reference = id;
+        }
         let from = answer.headers().get(FROM_HEADER);
         let from = from.and_then(|from| from.to_str().ok()?.parse().ok());
         let mut body = answer.into_body();

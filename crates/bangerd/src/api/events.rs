@@ -9,8 +9,8 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use banger_model::SandboxId;
 use banger_proto::fault::Fault;
-use banger_proto::owner::NDJSON;
 use banger_proto::owner::event::{Event, SINCE_HEADER};
+use banger_proto::owner::{NDJSON, SANDBOXES_HEADER};
 use futures_util::stream;
 use serde::Deserialize;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) struct EventQuery {
 }
 
 /// What happened to sandboxes: one `Event` a line, oldest first. The header `banger-since` has the number
-/// that the stream begins after.
+/// that the stream begins after, `banger-sandboxes` the ids of those that were asked for and are there.
 #[utoipa::path(get, path = "/v1/events", params(EventQuery),
     responses((status = 200, body = Event, description = "events", content_type = "application/x-ndjson")))]
 pub(super) async fn events(
@@ -50,8 +50,10 @@ pub(super) async fn events(
         None if query.follow => last,
         None => 0,
     };
+    let wanted = Wanted::of(query.sandbox.as_deref(), &api.supervisor.services.registry);
+    let ids = wanted.ids();
     let follower = Follower {
-        wanted: Wanted::of(query.sandbox.as_deref(), &api.supervisor.services.registry),
+        wanted,
         newest,
         at: since,
         follow: query.follow,
@@ -65,6 +67,9 @@ pub(super) async fn events(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
     headers.insert(SINCE_HEADER, since.into());
+    if let Ok(ids) = HeaderValue::from_str(&ids) {
+        headers.insert(SANDBOXES_HEADER, ids);
+    }
     Ok(response)
 }
 
@@ -122,6 +127,13 @@ impl Wanted {
                 .map(|reference| (reference.to_owned(), found(reference)))
                 .collect(),
         )
+    }
+
+    /// The ids of those that there are.
+    fn ids(&self) -> String {
+        let ids = self.0.iter().filter_map(|(_, id)| *id);
+        let ids: Vec<_> = ids.map(|id| id.to_string()).collect();
+        ids.join(",")
     }
 
     fn is(&self, event: &Event) -> bool {

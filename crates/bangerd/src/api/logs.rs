@@ -7,9 +7,10 @@ use crate::sandbox::Sandbox;
 use crate::vmm::console::Console;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::owner::FROM_HEADER;
+use banger_proto::owner::{FROM_HEADER, SANDBOXES_HEADER};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use std::io::{Read, Seek, SeekFrom};
@@ -37,7 +38,8 @@ pub(super) struct LogQuery {
 }
 
 /// The log from its beginning, as far as it is kept, or from a place on. The header `banger-from` says at
-/// which place the answer begins. It breaks off when the daemon leaves: the next one goes on from there.
+/// which place the answer begins, `banger-sandboxes` has the sandbox's id. It breaks off when the daemon leaves:
+/// the next one, asked by that id, goes on from there.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}/logs", params(("sandbox" = String, Path), LogQuery),
     responses((status = 200, description = "the bytes", content_type = "application/octet-stream"), (status = 404, body = Fault)))]
 pub(super) async fn logs(
@@ -57,6 +59,7 @@ pub(super) async fn logs(
             )));
         }
     };
+    let id = sandbox.id.to_string();
     let mut reader = Reader {
         log,
         at: query.from,
@@ -73,7 +76,11 @@ pub(super) async fn logs(
         Some((bytes, reader))
     });
     let mut response = Response::new(Body::from_stream(first.chain(rest)));
-    response.headers_mut().insert(FROM_HEADER, from.into());
+    let headers = response.headers_mut();
+    headers.insert(FROM_HEADER, from.into());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(SANDBOXES_HEADER, id);
+    }
     Ok(response)
 }
 

@@ -15,6 +15,7 @@ mod reply;
 mod sandboxes;
 mod snapshots;
 mod stats;
+mod unread;
 mod view;
 
 use crate::audit::{self, Audit};
@@ -146,6 +147,7 @@ pub fn router(api: Api) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(LONGEST_JSON))
+        .layer(middleware::from_fn(unread::read))
         .layer(middleware::from_fn_with_state(api.clone(), audit::record))
         .layer(middleware::from_fn_with_state(api.clone(), stamp))
         .with_state(api)

@@ -52,7 +52,6 @@ fn added(ours: Duration, bare: Duration) -> f64 {
 
 /// One start, from before the request is sent until the last event has come; stopped before.
 fn start(world: &World) -> Result<Duration, Error> {
-    // A stop has no body: what nobody reads would reset the connection.
     operate(world, "POST", &format!("/v1/sandboxes/{NAME}/stop"), None)?;
     let begun = Instant::now();
     let wanted = json!({});
