@@ -72,7 +72,10 @@ fn build() -> Outcome<PathBuf> {
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--release", "--package", "banger-testkit"]);
     // Where guests are simulated, they are so at the speed of what is measured.
-    command::run(cargo.args(["--bin", "banger-bench", "--bin", "simulated-qemu"]))?;
+    for program in ["banger-bench", "simulated-qemu", "world-reaper"] {
+        cargo.args(["--bin", program]);
+    }
+    command::run(&mut cargo)?;
     Ok(Profile::Release.directory().join("banger-bench"))
 }
 

@@ -1,9 +1,10 @@
 //! A world of one test: its own XDG directories, daemon, sandboxes. Dropping it ends every process of
-//! it and removes every file.
+//! it and removes every file; when its test is killed, its [`reaper`] does.
 
 mod faults;
 mod kept;
 mod processes;
+pub mod reaper;
 
 pub use processes::{kill, signal};
 
@@ -36,6 +37,8 @@ pub struct World {
     environment: Vec<(String, PathBuf)>,
     /// Whether guests are the host.
     simulated: bool,
+    /// Ends the world when its test cannot; after everything else.
+    _reaper: reaper::Reaper,
 }
 
 impl World {
@@ -60,8 +63,10 @@ impl World {
         let environment = environment
             .map(|(name, place)| (name.to_owned(), at(place)))
             .to_vec();
+        let reaper = reaper::Reaper::of(directory.path(), &built());
         Self {
             small_disk: None,
+            _reaper: reaper,
             directory,
             binaries,
             environment,

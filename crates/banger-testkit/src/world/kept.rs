@@ -29,6 +29,23 @@ impl World {
         kept
     }
 
+    /// Has the doctor record what is on the host, so that a proof is of what came after.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn record_baseline(&self) {
+        let _ = self.run(["doctor", "--prove", "--baseline"]).good();
+    }
+
+    /// Has the doctor prove that nothing is left behind, of whatever kind.
+    ///
+    /// # Panics
+    /// With what is left.
+    pub fn prove_nothing_left(&self) {
+        let ran = self.run(["doctor", "--prove"]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.text(), ran.stderr);
+    }
+
     /// The lines of a file in the state directory, as JSON; what is torn is left out.
     #[must_use]
     pub fn lines(&self, file: &str) -> Vec<serde_json::Value> {

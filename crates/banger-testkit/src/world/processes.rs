@@ -38,17 +38,7 @@ impl World {
     /// Every process that has this world's directory in its environment or its arguments.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
-        let mark = text(self.directory.path()).as_bytes().to_owned();
-        let own = std::process::id();
-        let has_mark = |pid: u32| {
-            ["environ", "cmdline"].iter().any(|file| {
-                let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-                bytes.windows(mark.len()).any(|window| window == mark)
-            })
-        };
-        let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| *pid != own && has_mark(*pid)).collect()
+        with_mark(self.directory.path())
     }
 
     /// Processes of VMMs of this world.
@@ -73,6 +63,21 @@ impl World {
         };
         self.processes().into_iter().filter(is_helper).collect()
     }
+}
+
+/// Every process but this that has a directory in its environment or its arguments.
+pub(super) fn with_mark(directory: &Path) -> Vec<u32> {
+    let mark = text(directory).as_bytes().to_owned();
+    let own = std::process::id();
+    let has_mark = |pid: u32| {
+        ["environ", "cmdline"].iter().any(|file| {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            bytes.windows(mark.len()).any(|window| window == mark)
+        })
+    };
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| *pid != own && has_mark(*pid)).collect()
 }
 
 /// Whether a process holds a lock on the file (proc_locks(5): number, kind, advisory, access, pid,

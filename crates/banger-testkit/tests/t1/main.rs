@@ -11,6 +11,7 @@ mod audit;
 mod bridge;
 mod daemon;
 mod doctor;
+mod ends;
 mod events;
 mod faults;
 mod health;
