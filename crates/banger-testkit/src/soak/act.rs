@@ -1,7 +1,8 @@
 //! Doing a step: every verb by a client of its own, all at once, and something is killed meanwhile.
 
+use super::cancel::{Canceller, Power};
 use super::judge::{Machine, name_of};
-use super::look::{MARK_LENGTH, mark_text};
+use super::look::{MARK, MARK_LENGTH, mark_text};
 use super::model::Asked;
 use super::step::{Blow, Step, Verb};
 use crate::World;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// How long a client may take: the longest that the product itself may take, an emulated boot beside
 /// others, twice.
-const CLIENT_LIMIT: Duration = Duration::from_secs(120);
+pub(super) const CLIENT_LIMIT: Duration = Duration::from_secs(120);
 /// How long it may take until everything that was killed is gone.
 const CUT_LIMIT: Duration = Duration::from_secs(30);
 /// The port of the guest that is published. Nobody needs to listen.
@@ -44,6 +45,8 @@ pub(super) struct Done {
 #[must_use]
 pub(super) fn act(world: &World, step: &Step, machines: &[Machine]) -> Done {
     let known = |place: usize| machines.iter().find(|m| m.name == name_of(place));
+    // Whoever repairs all may repair the machine of another place: not to be cancelled from there.
+    let spared = step.verbs.iter().any(|(_, verb)| *verb == Verb::RepairAll);
     let clients = step.verbs.iter().enumerate().map(|(index, (place, verb))| {
         let verb = possible(*verb, known(*place));
         let mark = mark_number(step.number, index);
@@ -51,16 +54,31 @@ pub(super) fn act(world: &World, step: &Step, machines: &[Machine]) -> Done {
         (*place, verb, mark, words)
     });
     let clients: Vec<_> = clients.collect();
+    let power = Power::default();
     std::thread::scope(|scope| {
         let running: Vec<_> = clients
             .iter()
-            .map(|(.., words)| {
+            .map(|(place, verb, _, words)| {
+                if let Verb::Cancel(after) = verb {
+                    let canceller = Canceller {
+                        world,
+                        name: name_of(*place),
+                        machines,
+                        spared: spared.then_some("repair"),
+                        power: &power,
+                    };
+                    let after = Duration::from_millis((*after).into());
+                    return scope.spawn(move || canceller.cancel(after));
+                }
                 let child = run::start(&mut world.banger(words));
                 scope.spawn(move || run::finish(child, Vec::new(), CLIENT_LIMIT))
             })
             .collect();
         let struck = step.blow.is_some_and(|(after, blow)| {
             wait(after);
+            if matches!(blow, Blow::PowerCut(_)) {
+                power.cut();
+            }
             strike(world, blow, machines)
         });
         let mut done = Done {
@@ -133,15 +151,25 @@ fn words(
         Verb::Delete => plain("rm"),
         Verb::Look => vec!["vm".into(), "list".into(), "-q".into()],
         Verb::Exec => with("exec", &["--", "echo", &name]),
-        Verb::Mark => with(
-            "exec",
-            &["--", "sh", "-c", &script(world, place, mark, machine)],
-        ),
+        Verb::Mark => {
+            // The machine that is meant, whatever it is called by then.
+            let who = machine.map_or(name, |machine| machine.id.clone());
+            let script = script(world, mark, machine);
+            let words = ["vm", "exec", &who, "--", "sh", "-c", &script];
+            words.map(str::to_owned).into()
+        }
         Verb::Copy => {
             let there = format!("{name}:{}", world.guest_path(&format!("copy-{name}")));
             let here = world.path("vmlinux").display().to_string();
             vec!["vm".into(), "cp".into(), here, there]
         }
+        Verb::Rename(to) => with("rename", &[&name_of(to)]),
+        Verb::Label => with("label", &[&format!("{MARK}={mark}")]),
+        Verb::Unlabel => with("label", &[&format!("{MARK}-")]),
+        Verb::Repair => vec!["repair".into(), name],
+        Verb::RepairAll => vec!["repair".into()],
+        // Its words are those of the operation that it finds.
+        Verb::Cancel(_) => vec![],
         Verb::Nat(true) => with("set", &["--nat"]),
         Verb::Nat(false) => with("set", &["--no-nat"]),
         Verb::Publish => with("publish", &[&format!("0:{GUEST_PORT}")]),
@@ -153,16 +181,20 @@ fn words(
 }
 
 /// Writes a mark to the work disk, and has it reach the disk before it ends. A simulated guest is the
-/// host: it writes to the disk's file as the real one's does through its device.
-fn script(world: &World, place: usize, mark: u64, machine: Option<&Machine>) -> String {
-    let text = mark_text(place, mark);
+/// host: it writes to the disk's file as the real one's does through its device. Without a machine to
+/// mean there is nothing to mark.
+fn script(world: &World, mark: u64, machine: Option<&Machine>) -> String {
+    let Some(machine) = machine else {
+        return "false".into();
+    };
+    let text = mark_text(&machine.id, mark);
     let text = text.trim_end_matches('\n');
     if !world.is_simulated() {
         let file = world.guest_path("mark");
         return format!("echo '{text}' > {file} && sync");
     }
-    let id = machine.map_or("none", |machine| &machine.id);
-    let disk = world.state().join("sandboxes").join(id).join("work.ext4");
+    let disk = world.state().join("sandboxes").join(&machine.id);
+    let disk = disk.join("work.ext4");
     let disk = disk.display();
     format!(
         "test -e {disk} && echo '{text}' | \
@@ -189,7 +221,7 @@ fn told(verb: Verb, name: &str, ran: &Ran) -> String {
     format!("    {name} {verb:?}: {code} {said}")
 }
 
-fn wait(time: Duration) {
+pub(super) fn wait(time: Duration) {
     #[expect(
         clippy::disallowed_methods,
         reason = "a blow falls at a moment, not on a condition"

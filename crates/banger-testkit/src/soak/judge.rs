@@ -4,7 +4,7 @@ use super::model::{Fact, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One machine as the daemon shows it, with what is on its work disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// Its name.
     pub name: String,
@@ -25,6 +25,47 @@ pub struct Machine {
     /// The mark on its work disk, 0 for none; `Err` when what is there is no mark of this machine.
     /// `None` where it cannot be seen.
     pub mark: Option<Result<u64, String>>,
+    /// The number of its label, 0 for none; `Err` when it has others than that one.
+    pub label: Result<u64, String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            id: String::new(),
+            state: String::new(),
+            pid: None,
+            nat: false,
+            ports: vec![],
+            ephemeral: false,
+            addresses: vec![],
+            mark: None,
+            label: Ok(0),
+        }
+    }
+}
+
+/// An operation that goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Going {
+    /// Its id.
+    pub op: String,
+    /// What is done.
+    pub kind: String,
+    /// The name of its machine when it began.
+    pub name: String,
+    /// The id of its machine, where there is one.
+    pub machine: String,
+}
+
+impl Going {
+    /// What its machine is called now; of one that is not there, what it was to be called.
+    #[must_use]
+    pub fn name_now<'a>(&'a self, machines: &'a [Machine]) -> &'a str {
+        let machine = machines.iter().find(|machine| machine.id == self.machine);
+        machine.map_or(&self.name, |machine| &machine.name)
+    }
 }
 
 /// What is seen of a world that has come to rest.
@@ -42,8 +83,8 @@ pub struct Seen {
     pub runtime: BTreeSet<String>,
     /// What is among the stagings.
     pub staging: Vec<String>,
-    /// Operations that go on: their kind, and the name of their machine.
-    pub operations: Vec<(String, String)>,
+    /// Operations that go on, the oldest first.
+    pub operations: Vec<Going>,
 }
 
 impl Seen {
@@ -51,7 +92,7 @@ impl Seen {
     /// it is taken back.
     fn is_being_created(&self, name: &str) -> bool {
         let mut operations = self.operations.iter();
-        operations.any(|(kind, of)| kind == "create" && of == name)
+        operations.any(|one| one.kind == "create" && one.name_now(&self.machines) == name)
     }
 }
 
@@ -74,39 +115,43 @@ pub fn short(id: &str) -> String {
 #[must_use]
 pub fn complaints(places: &[Place], seen: &Seen) -> Vec<String> {
     let mut wrong = Vec::new();
+    let known: BTreeSet<&String> = places.iter().flat_map(|place| &place.ids).collect();
     for (number, place) in places.iter().enumerate() {
         let name = name_of(number);
         let here: Vec<_> = seen.machines.iter().filter(|m| m.name == name).collect();
         match here.as_slice() {
             [] if place.facts.contains(&Fact::Absent) => {}
             [] => wrong.push(format!("{name} is lost: it should be {place}")),
-            [machine] => wrong.extend(place_complaints(place, machine)),
+            [machine] => wrong.extend(place_complaints(place, &known, machine)),
             _ => wrong.push(format!("several machines are called {name}")),
         }
+        let gone = |id: &&String| seen.machines.iter().all(|machine| machine.id != **id);
+        let lost = place.kept.iter().filter(gone);
+        wrong.extend(lost.map(|id| format!("{id}, which was {name}, is nowhere")));
     }
     let names: BTreeSet<String> = (0..places.len()).map(name_of).collect();
     let invented = seen.machines.iter().filter(|m| !names.contains(&m.name));
     wrong.extend(invented.map(|m| format!("{} was never asked for", m.name)));
     wrong.extend(host_complaints(seen));
-    let waits = |name: &str| {
+    let waits = |one: &Going| {
+        let name = one.name_now(&seen.machines);
         let place = places.iter().enumerate().find(|(n, _)| name_of(*n) == name);
-        place.is_some_and(|(_, place)| place.goes_by_itself) && seen.is_being_created(name)
+        one.kind == "create" && place.is_some_and(|(_, place)| place.goes_by_itself)
     };
-    let endless = seen.operations.iter();
-    let endless = endless.filter(|(kind, name)| kind != "create" || !waits(name));
-    wrong.extend(endless.map(|(kind, name)| format!("the {kind} of {name} does not end")));
+    let endless = seen.operations.iter().filter(|one| !waits(one));
+    wrong.extend(endless.map(|one| format!("the {} of {} does not end", one.kind, one.name)));
     wrong
 }
 
-fn place_complaints(place: &Place, machine: &Machine) -> Vec<String> {
+fn place_complaints(place: &Place, known: &BTreeSet<&String>, machine: &Machine) -> Vec<String> {
     let name = &machine.name;
     let mut wrong = Vec::new();
     let fact = Fact::of_state(&machine.state);
     if !fact.is_some_and(|fact| place.facts.contains(&fact)) {
         wrong.push(format!("{name} is {}: it should be {place}", machine.state));
     }
-    let other = place.id.as_ref().is_some_and(|id| *id != machine.id);
-    if other && !place.renewed {
+    let is_new = place.renewed && !known.contains(&machine.id);
+    if !place.ids.is_empty() && !place.ids.contains(&machine.id) && !is_new {
         wrong.push(format!("{name} is another machine now: {}", machine.id));
     }
     if !place.nat.contains(&machine.nat) {
@@ -121,6 +166,11 @@ fn place_complaints(place: &Place, machine: &Machine) -> Vec<String> {
         }
         Some(Err(why)) => wrong.push(format!("the work disk of {name}: {why}")),
         _ => {}
+    }
+    match &machine.label {
+        Ok(label) if place.labels.contains(label) => {}
+        Ok(label) => wrong.push(format!("{name} has label {label}: {place}")),
+        Err(why) => wrong.push(format!("the labels of {name}: {why}")),
     }
     wrong
 }
@@ -207,7 +257,8 @@ pub fn narrow(places: &mut [Place], seen: &Seen) {
             continue;
         };
         place.facts = Fact::of_state(&machine.state).into_iter().collect();
-        place.id = Some(machine.id.clone());
+        place.ids = [machine.id.clone()].into();
+        place.kept = BTreeSet::new();
         place.renewed = false;
         place.goes_by_itself = machine.ephemeral;
         if waits {
@@ -217,6 +268,9 @@ pub fn narrow(places: &mut [Place], seen: &Seen) {
         place.published = [!machine.ports.is_empty()].into();
         if let Some(Ok(mark)) = &machine.mark {
             place.marks = [*mark].into();
+        }
+        if let Ok(label) = machine.label {
+            place.labels = [label].into();
         }
     }
 }
@@ -260,6 +314,15 @@ mod tests {
         }
     }
 
+    fn going(kind: &str, place: usize) -> Going {
+        Going {
+            kind: kind.into(),
+            name: name_of(place),
+            machine: format!("{place:032}"),
+            ..Going::default()
+        }
+    }
+
     fn one(places: &[Place], seen: &Seen) -> String {
         let wrong = complaints(places, seen);
         assert_eq!(wrong.len(), 1, "{wrong:?}");
@@ -294,7 +357,7 @@ mod tests {
     #[test]
     fn a_machine_that_was_replaced_without_being_asked_is_told() {
         let mut place = at(Fact::Stopped);
-        place.id = Some("e".repeat(32));
+        place.ids = ["e".repeat(32)].into();
         let seen = seen(vec![machine(0, "stopped")]);
         assert!(one(&[place.clone()], &seen).contains("another machine"));
         place.renewed = true;
@@ -327,7 +390,7 @@ mod tests {
             files.insert("work.ext4.unfinished".into());
         };
         is_told(&stopped, "stopped", &half, "work.ext4.unfinished");
-        let endless = |s: &mut Seen| s.operations.push(("stop".into(), "s0".into()));
+        let endless = |s: &mut Seen| s.operations.push(going("stop", 0));
         is_told(&stopped, "stopped", &endless, "the stop of s0 does not end");
         is_told(
             &stopped,
@@ -348,7 +411,7 @@ mod tests {
     #[test]
     fn a_creation_may_wait_for_a_client_that_was_killed_and_for_no_other() {
         let mut created = seen(vec![machine(0, "created")]);
-        created.operations = vec![("create".into(), "s0".into())];
+        created.operations = vec![going("create", 0)];
         let half = "work.ext4.unfinished".to_owned();
         created
             .kept
@@ -362,6 +425,57 @@ mod tests {
         assert!(places[0].goes_by_itself && places[0].facts.contains(&Fact::Absent));
         created.operations.clear();
         assert!(one(&places, &created).contains(&half));
+    }
+
+    #[test]
+    fn a_creation_that_waits_is_its_machine_s_whatever_that_is_called_now() {
+        let mut renamed = seen(vec![machine(1, "created")]);
+        renamed.operations = vec![Going {
+            machine: renamed.machines[0].id.clone(),
+            ..going("create", 0)
+        }];
+        let mut places = [at(Fact::Absent), at(Fact::Created)];
+        assert!(one(&places, &renamed).contains("the create of s0"));
+        places[1].goes_by_itself = true;
+        assert!(complaints(&places, &renamed).is_empty());
+        narrow(&mut places, &renamed);
+        assert!(places[1].goes_by_itself && !places[0].goes_by_itself);
+    }
+
+    #[test]
+    fn a_machine_that_was_renamed_is_at_one_of_the_places_and_nobody_else_s() {
+        let ids = |place: usize| BTreeSet::from([format!("{place:032}")]);
+        let mut places = [at(Fact::Absent), at(Fact::Absent)];
+        for place in &mut places {
+            place.facts.insert(Fact::Stopped);
+            place.ids = ids(0);
+        }
+        places[0].kept = ids(0);
+        let mut there = machine(1, "stopped");
+        there.id = format!("{:032}", 0);
+        assert!(complaints(&places, &seen(vec![there.clone()])).is_empty());
+        assert!(one(&places, &seen(vec![])).contains("is nowhere"));
+        let mut other = vec![at(Fact::Stopped)];
+        other[0].ids = ids(7);
+        other[0].renewed = true;
+        assert!(complaints(&other, &seen(vec![machine(0, "stopped")])).is_empty());
+        other.extend(places);
+        let mut taken = machine(0, "stopped");
+        taken.id = format!("{:032}", 0);
+        let wrong = complaints(&other, &seen(vec![taken])).join("; ");
+        assert!(wrong.contains("s0 is another machine"), "{wrong}");
+    }
+
+    #[test]
+    fn a_label_that_is_not_as_it_was_written_is_told() {
+        let mut place = at(Fact::Stopped);
+        place.labels = [5].into();
+        let mut other = machine(0, "stopped");
+        assert!(one(&[place.clone()], &seen(vec![other.clone()])).contains("label 0"));
+        other.label = Ok(5);
+        assert!(complaints(&[place.clone()], &seen(vec![other.clone()])).is_empty());
+        other.label = Err("two".into());
+        assert!(one(&[place], &seen(vec![other])).contains("two"));
     }
 
     #[test]

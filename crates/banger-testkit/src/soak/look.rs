@@ -1,6 +1,6 @@
 //! Looking at a world: what its daemon shows, and what is on the host.
 
-use super::judge::{Machine, Seen, name_of, short};
+use super::judge::{Going, Machine, Seen, short};
 use crate::{World, api};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,29 +8,29 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How a mark begins; behind it the machine's name and a number.
-const MARK: &str = "soak";
+/// How a mark begins; behind it the machine's short id and a number. The label has this key.
+pub(super) const MARK: &str = "soak";
 /// So many bytes a mark has. The first 1024 bytes of an ext4 are nobody's: a boot sector's.
 pub(super) const MARK_LENGTH: usize = 32;
 
-/// A mark as it is written.
-pub(super) fn mark_text(place: usize, number: u64) -> String {
-    let text = format!("{MARK} {} {number}", name_of(place));
+/// A mark of the machine of an id, as it is written.
+pub(super) fn mark_text(id: &str, number: u64) -> String {
+    let text = format!("{MARK} {} {number}", short(id));
     format!("{text:<width$}\n", width = MARK_LENGTH - 1)
 }
 
-/// Reads the mark of the machine of a name.
-fn mark_of(name: &str, bytes: &[u8]) -> Result<u64, String> {
+/// Reads the mark of the machine of an id.
+fn mark_of(id: &str, bytes: &[u8]) -> Result<u64, String> {
     if bytes.iter().all(|byte| *byte == 0) {
         return Ok(0);
     }
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
-        [MARK, whose, number] if *whose == name => {
+        [MARK, whose, number] if *whose == short(id) => {
             number.parse().map_err(|_| format!("{text:?} is no mark"))
         }
-        _ => Err(format!("{text:?} is no mark of {name}")),
+        _ => Err(format!("{text:?} is no mark of {id}")),
     }
 }
 
@@ -74,7 +74,7 @@ pub fn look(world: &World) -> io::Result<Seen> {
             return Err(io::Error::other(listed.stderr));
         }
     }
-    let operations = api::get(world, "/v1/operations")?.json()?;
+    let operations = going_on(world)?;
     let list = api::get(world, "/v1/sandboxes")?.json()?;
     let list = list.as_array().cloned().unwrap_or_default();
     let mut seen = Seen {
@@ -84,20 +84,28 @@ pub fn look(world: &World) -> io::Result<Seen> {
         staging: names_in(&world.state().join("staging"))?
             .into_iter()
             .collect(),
-        operations: going_on(&operations),
+        operations,
         ..Seen::default()
     };
     processes(world, &mut seen);
     Ok(seen)
 }
 
-fn going_on(operations: &Value) -> Vec<(String, String)> {
+/// Operations that go on, the oldest first.
+pub(super) fn going_on(world: &World) -> io::Result<Vec<Going>> {
+    let operations = api::get(world, "/v1/operations")?.json()?;
     let all = operations.as_array().cloned().unwrap_or_default();
     let going_on = all.iter().filter(|one| one["outcome"].is_null());
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    going_on
-        .map(|one| (text(&one["kind"]), text(&one["name"])))
-        .collect()
+    let going = |one: &Value| {
+        let text = |field: &str| one[field].as_str().unwrap_or_default().to_owned();
+        Going {
+            op: text("id"),
+            kind: text("kind"),
+            name: text("name"),
+            machine: text("sandbox"),
+        }
+    };
+    Ok(going_on.map(going).collect())
 }
 
 fn machine(world: &World, shown: &Value) -> Machine {
@@ -116,7 +124,8 @@ fn machine(world: &World, shown: &Value) -> Machine {
         ports: ports.filter_map(|port| port.try_into().ok()).collect(),
         ephemeral: shown["ephemeral"] == true,
         addresses: addresses.map(str::to_owned).collect(),
-        mark: mark(world, &id, &name, &state),
+        mark: mark(world, &id, &state),
+        label: label(&shown["labels"]),
         id,
         name,
         state,
@@ -125,13 +134,13 @@ fn machine(world: &World, shown: &Value) -> Machine {
 
 /// The mark on a work disk. Where guests are simulated it is read from the disk's file, else by the
 /// guest, which has to run for that.
-fn mark(world: &World, id: &str, name: &str, state: &str) -> Option<Result<u64, String>> {
+fn mark(world: &World, id: &str, state: &str) -> Option<Result<u64, String>> {
     if world.is_simulated() {
         let disk = world.state().join("sandboxes").join(id).join("work.ext4");
         let mut bytes = [0; MARK_LENGTH];
         let mut file = fs::File::open(disk).ok()?;
         return Some(match file.read_exact(&mut bytes) {
-            Ok(()) => mark_of(name, &bytes),
+            Ok(()) => mark_of(id, &bytes),
             Err(error) => Err(error.to_string()),
         });
     }
@@ -139,8 +148,22 @@ fn mark(world: &World, id: &str, name: &str, state: &str) -> Option<Result<u64, 
         return None;
     }
     let script = format!("cat {} 2>/dev/null || true", world.guest_path("mark"));
-    let ran = world.run(["vm", "exec", name, "--", "sh", "-c", &script]);
-    (ran.code == Some(0)).then(|| mark_of(name, &ran.stdout))
+    let ran = world.run(["vm", "exec", id, "--", "sh", "-c", &script]);
+    (ran.code == Some(0)).then(|| mark_of(id, &ran.stdout))
+}
+
+/// The number of the one label that there may be.
+fn label(shown: &Value) -> Result<u64, String> {
+    let all = shown.as_object().cloned().unwrap_or_default();
+    let mut all = all.iter();
+    let number = match (all.next(), all.next()) {
+        (None, _) => return Ok(0),
+        (Some((key, value)), None) if key == MARK => {
+            value.as_str().and_then(|text| text.parse().ok())
+        }
+        _ => None,
+    };
+    number.ok_or_else(|| shown.to_string())
 }
 
 /// Each directory's files.
@@ -188,14 +211,34 @@ mod tests {
 
     #[test]
     fn a_mark_reads_back_and_is_one_machine_s_alone() {
-        let text = mark_text(3, 4711);
+        let (id, other) = ("3fa9".repeat(8), "3fb9".repeat(8));
+        let text = mark_text(&id, 4711);
         assert_eq!(text.len(), MARK_LENGTH);
-        assert_eq!(mark_of("s3", text.as_bytes()), Ok(4711));
-        assert!(mark_of("s2", text.as_bytes()).is_err());
-        assert_eq!(mark_of("s3", &[0; MARK_LENGTH]), Ok(0));
-        assert_eq!(mark_of("s3", b""), Ok(0));
-        for garbage in ["soak s3 x", "soak s3", "word s3 1", "soak s3 1 2"] {
-            assert!(mark_of("s3", garbage.as_bytes()).is_err(), "{garbage}");
+        assert_eq!(mark_of(&id, text.as_bytes()), Ok(4711));
+        assert!(mark_of(&other, text.as_bytes()).is_err());
+        assert_eq!(mark_of(&id, &[0; MARK_LENGTH]), Ok(0));
+        assert_eq!(mark_of(&id, b""), Ok(0));
+        for garbage in [
+            "soak 3fa93fa9 x",
+            "soak 3fa93fa9",
+            "word 3fa93fa9 1",
+            "soak 3fa93fa9 1 2",
+        ] {
+            assert!(mark_of(&id, garbage.as_bytes()).is_err(), "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_a_number_and_another_one_is_told() {
+        let read = |labels: &str| label(&serde_json::from_str(labels).expect("JSON"));
+        assert_eq!(read("{}"), Ok(0));
+        assert_eq!(read(r#"{"soak":"12"}"#), Ok(12));
+        for odd in [
+            r#"{"soak":"x"}"#,
+            r#"{"other":"1"}"#,
+            r#"{"a":"1","soak":"1"}"#,
+        ] {
+            assert!(read(odd).is_err(), "{odd}");
         }
     }
 }

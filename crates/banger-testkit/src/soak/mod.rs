@@ -11,6 +11,7 @@
 //! command line that it prints. How the operating system mixes the processes is not repeated.
 
 mod act;
+mod cancel;
 pub mod growth;
 pub mod judge;
 pub mod look;
@@ -22,7 +23,7 @@ pub mod step;
 use crate::World;
 use act::{Done, act};
 use growth::Growth;
-use judge::{Machine, Seen, complaints, name_of, narrow};
+use judge::{Machine, Seen, complaints, narrow};
 use look::{footprint, look};
 use model::{Befell, Fact, Place};
 use request::{End, Request};
@@ -207,19 +208,13 @@ impl Run {
     /// What may be after a step, and what clients were told that cannot be.
     fn believe(&mut self, step: &Step, done: &Done) -> Vec<String> {
         let mut wrong = done.wrong.clone();
+        let ran = |(_, asked): &&(usize, model::Asked)| {
+            (asked.verb, asked.succeeded) == (step::Verb::RunRm, Some(true))
+        };
+        self.report.lifecycles += done.asked.iter().filter(ran).count();
         let blow = step.blow.map(|(_, blow)| blow);
-        for (number, place) in self.places.iter_mut().enumerate() {
-            let here = done.asked.iter().filter(|(place, _)| *place == number);
-            let asked: Vec<_> = here.map(|(_, asked)| *asked).collect();
-            let ran = |asked: &&model::Asked| {
-                (asked.verb, asked.succeeded) == (step::Verb::RunRm, Some(true))
-            };
-            self.report.lifecycles += asked.iter().filter(ran).count();
-            let befell = Befell::of(blow, done.struck, number);
-            if let Err(why) = place.step(&asked, befell) {
-                wrong.push(format!("{}: {why}", name_of(number)));
-            }
-        }
+        let befell = |number| Befell::of(blow, done.struck, number);
+        wrong.extend(model::step(&mut self.places, &done.asked, befell));
         wrong
     }
 

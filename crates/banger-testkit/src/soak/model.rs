@@ -3,15 +3,27 @@
 //! ```text
 //! one verb alone that succeeded        exactly what it promises, whatever was killed
 //! one verb alone that was cut off      anything on its way
+//! one verb, and a cancelling           what it promises, or undone when that succeeded
 //! several at once                      anything that any order of them can lead to
 //! nothing asked                        what was
 //! ```
 //!
+//! Renaming takes a machine from one place to another: see [`moves`].
+//!
 //! What is seen then narrows the sets to one fact each.
+
+mod moves;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+pub use moves::step;
 
 use super::step::{Blow, Verb};
 use std::collections::BTreeSet;
 use std::fmt;
+use verbs::{creates, is_operation, promised, reachable, starts, succeeds, undone};
 
 /// What a place can come to rest in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,9 +56,11 @@ impl Fact {
 pub struct Place {
     /// What may be.
     pub facts: BTreeSet<Fact>,
-    /// The machine's id, once it was seen.
-    pub id: Option<String>,
-    /// There may be another machine now.
+    /// Machines that may be the one here, by their ids; one that was not seen yet has none.
+    pub ids: BTreeSet<String>,
+    /// Of those that were here, the ones that must still be somewhere.
+    pub kept: BTreeSet<String>,
+    /// There may be a machine that nobody has seen before.
     pub renewed: bool,
     /// The client that was to delete it, or to hear of its creation, was killed: the daemon takes it
     /// away some time.
@@ -57,18 +71,22 @@ pub struct Place {
     pub published: BTreeSet<bool>,
     /// Which mark may be on its work disk; 0 for none.
     pub marks: BTreeSet<u64>,
+    /// Which label it may have; 0 for none.
+    pub labels: BTreeSet<u64>,
 }
 
 impl Default for Place {
     fn default() -> Self {
         Self {
             facts: [Fact::Absent].into(),
-            id: None,
+            ids: BTreeSet::new(),
+            kept: BTreeSet::new(),
             renewed: false,
             goes_by_itself: false,
             nat: [false].into(),
             published: [false].into(),
             marks: [0].into(),
+            labels: [0].into(),
         }
     }
 }
@@ -80,10 +98,11 @@ impl fmt::Display for Place {
             nat,
             published,
             marks,
+            labels,
             ..
         } = self;
         write!(f, "{facts:?}, nat {nat:?}, published {published:?}, ")?;
-        write!(f, "marks {marks:?}")
+        write!(f, "marks {marks:?}, labels {labels:?}")
     }
 }
 
@@ -92,7 +111,7 @@ impl fmt::Display for Place {
 pub struct Asked {
     /// What was asked.
     pub verb: Verb,
-    /// The number that a [`Verb::Mark`] wrote.
+    /// The number that a [`Verb::Mark`] or [`Verb::Label`] wrote.
     pub mark: u64,
     /// Whether its client ended with success; `None` when the client was killed.
     pub succeeded: Option<bool>,
@@ -125,56 +144,26 @@ impl Befell {
     }
 }
 
-/// Whether a verb succeeds when nothing comes in between.
-const fn succeeds(verb: Verb, fact: Fact, published: bool) -> bool {
-    match verb {
-        Verb::Create | Verb::RunDetached | Verb::RunRm => matches!(fact, Fact::Absent),
-        Verb::Exec | Verb::Mark | Verb::Copy => matches!(fact, Fact::Running),
-        Verb::Unpublish => !matches!(fact, Fact::Absent) && published,
-        Verb::Look => true,
-        _ => !matches!(fact, Fact::Absent),
-    }
-}
-
-/// What a verb that succeeded has led to.
-const fn promised(verb: Verb, before: Fact) -> Fact {
-    match verb {
-        Verb::Create => Fact::Created,
-        Verb::RunDetached | Verb::Start | Verb::Restart => Fact::Running,
-        Verb::RunRm | Verb::Delete => Fact::Absent,
-        Verb::Stop | Verb::Kill if matches!(before, Fact::Running) => Fact::Stopped,
-        _ => before,
-    }
-}
-
-/// What a verb that was cut off, or met by another, may have led to besides what was.
-fn reachable(verb: Verb, before: Fact) -> &'static [Fact] {
-    use Fact::{Absent, Created, Running, Stopped};
-    match (verb, before) {
-        (Verb::Create, Absent) => &[Created],
-        (Verb::RunDetached | Verb::RunRm, Absent) => &[Created, Stopped, Running],
-        (_, Absent) => &[],
-        (Verb::Start | Verb::Restart, _) => &[Stopped, Running],
-        (Verb::Stop | Verb::Kill, Running) => &[Stopped],
-        (Verb::Delete, _) => &[Stopped, Absent],
-        (Verb::RunRm, _) => &[Absent],
-        _ => &[],
-    }
-}
-
-const fn creates(verb: Verb) -> bool {
-    matches!(verb, Verb::Create | Verb::RunDetached | Verb::RunRm)
-}
-
 impl Place {
-    /// Notes what was asked of it and what befell it.
+    /// Notes what was asked of it and what befell it; [`step`] does so for places that renamings join.
     ///
     /// # Errors
     /// What a client ended with though it could not.
     pub fn step(&mut self, asked: &[Asked], befell: Befell) -> Result<(), String> {
+        let mut goes_on = asked.to_vec();
         let judged = match asked {
             [] => Ok(()),
             [one] => self.alone(*one, befell),
+            [one, other] if cancels(*one) != cancels(*other) => {
+                let (one, cancelling) = match cancels(*other) {
+                    true => (*one, *other),
+                    false => (*other, *one),
+                };
+                if cancelling.succeeded == Some(true) {
+                    goes_on.clear();
+                }
+                self.cancelled(one, cancelling, befell)
+            }
             several => {
                 self.anything(several);
                 Ok(())
@@ -182,13 +171,11 @@ impl Place {
         };
         self.renewed |= asked.iter().any(|asked| creates(asked.verb));
         if befell.vmm_killed {
-            self.lose_vmm(asked.is_empty());
+            self.lose_vmm(!asked.iter().any(|asked| starts(asked.verb)));
         }
         if befell.power_cut {
             self.lose_vmm(true);
-            // What was cut off is gone on with by the next daemon.
-            let goes_on = asked.iter().filter(|asked| asked.succeeded != Some(true));
-            self.anything(&goes_on.copied().collect::<Vec<_>>());
+            self.go_on(&goes_on);
         }
         if self.goes_by_itself {
             self.facts.insert(Fact::Absent);
@@ -212,10 +199,34 @@ impl Place {
             let ended = if succeeded { "succeeded" } else { "failed" };
             return Err(format!("{:?} {ended} at {self}", asked.verb));
         }
-        if succeeded {
+        if succeeded && possible.contains(&true) {
             self.keep_promise(asked);
-        } else if cut_off || self.goes_by_itself {
+        } else if succeeded || cut_off || self.goes_by_itself {
             self.anything(&[asked]);
+        }
+        Ok(())
+    }
+
+    /// One verb, and a client that cancels what it finds to cancel.
+    fn cancelled(&mut self, one: Asked, cancelling: Asked, befell: Befell) -> Result<(), String> {
+        // What it found may be a creation of before, or one of several operations.
+        let unclear = self.goes_by_itself || one.verb == Verb::RunRm;
+        match cancelling.succeeded {
+            Some(true) if unclear => self.anything(&[one]),
+            Some(true) if one.succeeded == Some(true) || !is_operation(one.verb) => {
+                return Err(format!(
+                    "{:?} was cancelled and succeeded at {self}",
+                    one.verb
+                ));
+            }
+            Some(true) => {
+                let ways = self.facts.iter().flat_map(|fact| undone(one.verb, *fact));
+                let ways: Vec<Fact> = ways.copied().collect();
+                self.facts.extend(ways);
+            }
+            Some(false) => return self.alone(one, befell),
+            None if one.succeeded == Some(true) => return self.alone(one, befell),
+            None => self.anything(&[one]),
         }
         Ok(())
     }
@@ -233,6 +244,8 @@ impl Place {
             Verb::Publish => self.published = [true].into(),
             Verb::Unpublish => self.published = [false].into(),
             Verb::Mark => self.marks = [asked.mark].into(),
+            Verb::Label => self.labels = [asked.mark].into(),
+            Verb::Unlabel => self.labels = [0].into(),
             _ => {}
         }
     }
@@ -248,6 +261,7 @@ impl Place {
         self.nat = [false].into();
         self.published = [false].into();
         self.marks = [0].into();
+        self.labels = [0].into();
         self.goes_by_itself = false;
     }
 
@@ -272,14 +286,47 @@ impl Place {
                 Verb::Publish => drop(self.published.insert(true)),
                 Verb::Unpublish => drop(self.published.insert(false)),
                 Verb::Mark => drop(self.marks.insert(one.mark)),
+                Verb::Label => drop(self.labels.insert(one.mark)),
+                Verb::Unlabel => drop(self.labels.insert(0)),
                 _ => {}
             }
             if creates(one.verb) {
                 self.nat.insert(false);
                 self.published.insert(false);
                 self.marks.insert(0);
+                self.labels.insert(0);
             }
         }
+    }
+
+    /// What a power cut cut off is gone on with by the next daemon.
+    fn go_on(&mut self, asked: &[Asked]) {
+        let goes_on = asked.iter().filter(|asked| asked.succeeded != Some(true));
+        self.anything(&goes_on.copied().collect::<Vec<_>>());
+    }
+
+    /// Or everything is as it may be with another place.
+    fn or(&mut self, other: &Self) {
+        let Self {
+            facts,
+            ids,
+            kept,
+            renewed,
+            goes_by_itself,
+            nat,
+            published,
+            marks,
+            labels,
+        } = other;
+        self.facts.extend(facts);
+        self.ids.extend(ids.iter().cloned());
+        self.kept.extend(kept.iter().cloned());
+        self.renewed |= renewed;
+        self.goes_by_itself |= goes_by_itself;
+        self.nat.extend(nat);
+        self.published.extend(published);
+        self.marks.extend(marks);
+        self.labels.extend(labels);
     }
 
     /// A guest that ran does not any more; `surely` when nothing can have started it since.
@@ -293,168 +340,6 @@ impl Place {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use Fact::{Absent, Created, Running, Stopped};
-
-    const CALM: Befell = Befell {
-        disturbed: false,
-        vmm_killed: false,
-        power_cut: false,
-    };
-    const DAEMON_KILLED: Befell = Befell {
-        disturbed: true,
-        ..CALM
-    };
-
-    fn at(fact: Fact) -> Place {
-        Place {
-            facts: [fact].into(),
-            ..Place::default()
-        }
-    }
-
-    fn asked(verb: Verb, succeeded: bool) -> Asked {
-        Asked {
-            verb,
-            mark: 9,
-            succeeded: Some(succeeded),
-        }
-    }
-
-    fn facts(place: &Place) -> Vec<Fact> {
-        place.facts.iter().copied().collect()
-    }
-
-    #[test]
-    fn what_succeeded_is_so_even_when_the_daemon_was_killed() {
-        for (verb, before, after) in [
-            (Verb::Create, Absent, Created),
-            (Verb::RunDetached, Absent, Running),
-            (Verb::RunRm, Absent, Absent),
-            (Verb::Start, Created, Running),
-            (Verb::Stop, Running, Stopped),
-            (Verb::Stop, Created, Created),
-            (Verb::Delete, Running, Absent),
-        ] {
-            let mut place = at(before);
-            place
-                .step(&[asked(verb, true)], DAEMON_KILLED)
-                .expect("possible");
-            assert_eq!(facts(&place), [after], "{verb:?}");
-        }
-    }
-
-    #[test]
-    fn what_must_succeed_and_fails_is_told_unless_something_was_killed() {
-        assert!(
-            at(Stopped)
-                .step(&[asked(Verb::Start, false)], CALM)
-                .is_err()
-        );
-        let mut place = at(Stopped);
-        place
-            .step(&[asked(Verb::Start, false)], DAEMON_KILLED)
-            .expect("cut off");
-        assert_eq!(facts(&place), [Stopped, Running]);
-    }
-
-    #[test]
-    fn what_must_be_refused_and_succeeds_is_told_whatever_was_killed() {
-        for (verb, fact) in [
-            (Verb::Create, Stopped),
-            (Verb::Exec, Stopped),
-            (Verb::Delete, Absent),
-            (Verb::Unpublish, Running),
-        ] {
-            let judged = at(fact).step(&[asked(verb, true)], DAEMON_KILLED);
-            assert!(judged.is_err(), "{verb:?}");
-            let judged = at(fact).step(&[asked(verb, false)], CALM);
-            assert!(judged.is_ok(), "{verb:?}");
-        }
-    }
-
-    #[test]
-    fn verbs_at_once_may_come_in_any_order() {
-        let mut place = at(Stopped);
-        let both = [asked(Verb::Delete, true), asked(Verb::RunDetached, true)];
-        place.step(&both, CALM).expect("anything");
-        assert_eq!(facts(&place), [Absent, Created, Stopped, Running]);
-        assert!(place.renewed);
-        let mut place = at(Running);
-        let both = [asked(Verb::Stop, true), asked(Verb::Exec, false)];
-        place.step(&both, CALM).expect("anything");
-        assert_eq!(facts(&place), [Stopped, Running]);
-    }
-
-    #[test]
-    fn nothing_changes_where_nothing_was_asked_but_a_power_cut_stops_guests() {
-        let mut place = at(Running);
-        place.step(&[], DAEMON_KILLED).expect("nothing");
-        assert_eq!(facts(&place), [Running]);
-        let cut = Befell::of(Some(Blow::PowerCut(true)), true, 0);
-        place.step(&[], cut).expect("nothing");
-        assert_eq!(facts(&place), [Stopped]);
-    }
-
-    #[test]
-    fn a_start_that_a_power_cut_cut_off_may_be_gone_on_with_and_one_that_was_done_is_not() {
-        let cut = Befell::of(Some(Blow::PowerCut(false)), true, 0);
-        let mut place = at(Stopped);
-        let killed = Asked {
-            succeeded: None,
-            ..asked(Verb::Start, false)
-        };
-        place.step(&[killed], cut).expect("cut off");
-        assert_eq!(facts(&place), [Stopped, Running]);
-        let mut place = at(Stopped);
-        place.step(&[asked(Verb::Start, true)], cut).expect("done");
-        assert_eq!(facts(&place), [Stopped]);
-    }
-
-    #[test]
-    fn a_killed_vmm_is_one_machine_s_alone() {
-        let blow = Some(Blow::KillVmm(1));
-        assert_eq!(Befell::of(blow, true, 0), CALM);
-        assert_eq!(Befell::of(blow, false, 1), CALM);
-        let mut place = at(Running);
-        place.step(&[], Befell::of(blow, true, 1)).expect("nothing");
-        assert_eq!(facts(&place), [Stopped]);
-        let mut place = at(Running);
-        let restarted = [asked(Verb::Restart, true)];
-        place
-            .step(&restarted, Befell::of(blow, true, 1))
-            .expect("either");
-        assert_eq!(facts(&place), [Stopped, Running]);
-    }
-
-    #[test]
-    fn a_mark_that_was_synced_is_there_and_one_that_was_cut_off_may_be() {
-        let mut place = at(Running);
-        place
-            .step(&[asked(Verb::Mark, true)], DAEMON_KILLED)
-            .expect("fine");
-        assert_eq!(place.marks, [9].into());
-        let cut_off = Asked {
-            mark: 10,
-            ..asked(Verb::Mark, false)
-        };
-        place.step(&[cut_off], DAEMON_KILLED).expect("cut off");
-        assert_eq!(place.marks, [9, 10].into());
-    }
-
-    #[test]
-    fn a_run_rm_that_was_cut_off_leaves_what_goes_by_itself() {
-        let mut place = at(Absent);
-        let killed = Asked {
-            succeeded: None,
-            ..asked(Verb::RunRm, false)
-        };
-        place.step(&[killed], DAEMON_KILLED).expect("cut off");
-        assert!(place.goes_by_itself);
-        place.facts = [Running].into();
-        place.step(&[], CALM).expect("nothing");
-        assert_eq!(facts(&place), [Absent, Running]);
-    }
+const fn cancels(asked: Asked) -> bool {
+    matches!(asked.verb, Verb::Cancel(_))
 }

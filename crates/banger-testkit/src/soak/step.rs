@@ -34,13 +34,25 @@ pub enum Verb {
     Publish,
     /// `vm unpublish` of the port that is published.
     Unpublish,
+    /// `vm rename` to the name of another place, or of the same.
+    Rename(usize),
+    /// `vm label`, with a value that nobody else writes.
+    Label,
+    /// `vm label` that takes the label away.
+    Unlabel,
+    /// `repair` of the machine.
+    Repair,
+    /// `repair` of all that need it, and of what belongs to no machine.
+    RepairAll,
+    /// `operations cancel` of what goes on for the machine, once so many milliseconds are over.
+    Cancel(u16),
     /// `vm rm`.
     Delete,
     /// `vm list` and `vm show`.
     Look,
 }
 
-/// How often each is asked for.
+/// How often each is asked for; place and time of those that have one are drawn apart.
 const VERBS: &[(usize, Verb)] = &[
     (4, Verb::Create),
     (10, Verb::RunDetached),
@@ -56,6 +68,12 @@ const VERBS: &[(usize, Verb)] = &[
     (1, Verb::Nat(false)),
     (2, Verb::Publish),
     (2, Verb::Unpublish),
+    (4, Verb::Rename(0)),
+    (2, Verb::Label),
+    (1, Verb::Unlabel),
+    (2, Verb::Repair),
+    (1, Verb::RepairAll),
+    (6, Verb::Cancel(0)),
     (13, Verb::Delete),
     (2, Verb::Look),
 ];
@@ -137,7 +155,15 @@ impl Plan {
         let count = 1 + random.below(self.clients);
         let verbs = (0..count).filter_map(|_| {
             let place = random.below(self.machines);
-            random.weighted(VERBS).map(|verb| (place, verb))
+            let verb = match random.weighted(VERBS)? {
+                Verb::Rename(_) => Verb::Rename(random.below(self.machines)),
+                Verb::Cancel(_) => {
+                    let after = random.below(LONGEST_WAIT);
+                    Verb::Cancel(after.try_into().unwrap_or(0))
+                }
+                verb => verb,
+            };
+            Some((place, verb))
         });
         let verbs = verbs.collect();
         let blow = self.blow(number, &mut random);
@@ -201,10 +227,20 @@ mod tests {
     #[test]
     fn every_verb_and_every_blow_comes_in_a_few_hundred_steps() {
         let steps: Vec<Step> = (0..500).map(|n| PLAN.step(n)).collect();
+        let drawn = |verb: Verb| match verb {
+            Verb::Rename(_) => Verb::Rename(0),
+            Verb::Cancel(_) => Verb::Cancel(0),
+            verb => verb,
+        };
         for (_, verb) in VERBS {
-            let asked = |step: &&Step| step.verbs.iter().any(|(_, asked)| asked == verb);
+            let asked = |step: &&Step| step.verbs.iter().any(|(_, asked)| drawn(*asked) == *verb);
             assert!(steps.iter().find(asked).is_some(), "{verb:?}");
         }
+        let mut verbs = steps.iter().flat_map(|step| &step.verbs);
+        let elsewhere =
+            |(from, verb): &(usize, Verb)| matches!(verb, Verb::Rename(to) if to != from);
+        assert!(verbs.any(elsewhere));
+        assert!(verbs.any(|(_, verb)| matches!(verb, Verb::Cancel(after) if *after > 100)));
         let strikes = |is: fn(Blow) -> bool| {
             let mut blows = steps.iter().filter_map(|step| step.blow);
             blows.any(|(_, blow)| is(blow))
