@@ -14,6 +14,7 @@ pub(in crate::vmm) use ended::START_MARK;
 pub use ended::{Ended, ExitReport, log_tail};
 pub use usage::{Usage, since_boot};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -142,6 +143,10 @@ pub(super) async fn wait(pidfd: OwnedFd) -> io::Result<Option<Ended>> {
 
 /// A pidfd becomes readable once, when its process ends (pidfd_open(2)).
 async fn readable(pidfd: OwnedFd) -> io::Result<OwnedFd> {
+    // Already gone wins over timed out, however little time there was.
+    if is_readable(&pidfd)? {
+        return Ok(pidfd);
+    }
     #[expect(
         deprecated,
         reason = "its successor is unsafe, to make callers promise what `OwnedFd` always keeps: \
@@ -150,6 +155,12 @@ async fn readable(pidfd: OwnedFd) -> io::Result<OwnedFd> {
     let watched = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
     watched.readable().await?.retain_ready();
     Ok(watched.into_inner())
+}
+
+fn is_readable(pidfd: &OwnedFd) -> io::Result<bool> {
+    let mut looked = [PollFd::new(pidfd, PollFlags::IN)];
+    let count = rustix::io::retry_on_intr(|| poll(&mut looked, Some(&Timespec::default())))?;
+    Ok(count == 1)
 }
 
 /// A descriptor for whatever process has the pid now.

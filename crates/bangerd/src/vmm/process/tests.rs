@@ -61,6 +61,18 @@ mod t1 {
     }
 
     #[tokio::test]
+    async fn one_that_has_ended_is_gone_even_without_any_time() {
+        let process = sleeper();
+        let none = |waited| tokio::time::timeout(std::time::Duration::ZERO, waited);
+        assert!(none(process.exited()).await.is_err(), "it runs");
+        let pidfd = open_pidfd(process.pid).expect("opened").expect("runs");
+        process.kill(Signal::KILL).expect("sent");
+        readable(pidfd).await.expect("ended");
+        let ended = none(process.exited()).await.expect("already gone");
+        assert_eq!(ended.expect("waited"), Some(Ended::Killed(9)));
+    }
+
+    #[tokio::test]
     async fn another_process_with_the_same_pid_is_left_alone() {
         let real = sleeper();
         let impostors = [

@@ -7,16 +7,21 @@ use super::qmp::{Loading, Qmp, QmpError, RunState};
 use super::{Qemu, args, survey};
 use crate::vmm::process::{ExitReport, log_tail};
 use crate::vmm::{Launched, Machine, ProcessIdentity, Saved, VmmError};
+use crate::wait::{Every, Look, Until, WaitError, wait};
 use started::Started;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 use std::{fs, io};
+use tokio::sync::Mutex;
 
 /// Between two looks at the control socket: it is there some 20 ms after the start.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Between two questions whether a saved state is loaded: it takes some 11 ms.
 const LOAD_INTERVAL: Duration = Duration::from_millis(1);
+
+/// What one look takes at most: a connection, the greeting, a command.
+const EXCHANGES: u32 = 3;
 
 /// See [`crate::vmm::Vmm::launch`].
 pub(super) async fn launch(qemu: &Qemu, machine: &Machine) -> Result<Launched, VmmError> {
@@ -57,48 +62,31 @@ fn clear_sockets(machine: &Machine) -> Result<(), VmmError> {
     Ok(())
 }
 
-enum Seen {
-    Ended(io::Result<ExitReport>),
-    Running(Result<(Duration, Duration), VmmError>),
-    Late,
-}
-
-/// Watches process, control socket and clock at once.
+/// Watches process and control socket at once.
 async fn until_running(
     qemu: &Qemu,
     machine: &Machine,
     started: &Started,
     begun: Instant,
 ) -> Result<Launched, VmmError> {
-    let mut last = "it has not opened its control socket".to_owned();
-    let seen = tokio::select! {
-        biased;
-        report = ended(started, machine) => Seen::Ended(report),
-        times = answer(qemu, machine, begun, &mut last) => Seen::Running(times),
-        () = tokio::time::sleep(qemu.launch_limit.saturating_sub(begun.elapsed())) => Seen::Late,
-    };
     let watching = |source| VmmError::Process {
         doing: format!("watch process {}", started.pid()),
         source,
     };
-    match seen {
-        Seen::Ended(report) => Err(VmmError::EndedEarly {
-            report: report.map_err(watching)?,
-        }),
-        Seen::Late => Err(VmmError::TimedOut {
-            limit: qemu.launch_limit,
-            last,
-        }),
-        Seen::Running(times) => {
-            let (vmm_up, guest_running) = times?;
-            Ok(Launched {
-                // By now it has become QEMU, before it was the launcher.
-                process: ProcessIdentity::of(started.pid()).map_err(watching)?,
-                vmm_up,
-                guest_running,
-            })
+    let (vmm_up, guest_running) = tokio::select! {
+        biased;
+        report = ended(started, machine) => {
+            let report = report.map_err(watching)?;
+            return Err(VmmError::EndedEarly { report });
         }
-    }
+        times = answer(qemu, machine, begun) => times?,
+    };
+    Ok(Launched {
+        // By now it has become QEMU, before it was the launcher.
+        process: ProcessIdentity::of(started.pid()).map_err(watching)?,
+        vmm_up,
+        guest_running,
+    })
 }
 
 async fn ended(started: &Started, machine: &Machine) -> io::Result<ExitReport> {
@@ -108,63 +96,91 @@ async fn ended(started: &Started, machine: &Machine) -> io::Result<ExitReport> {
     })
 }
 
-/// Asks until the guest runs; `last` is what was seen last. Never ends if it never does.
+/// Asks until the guest runs, at most as long as a launch may take.
 async fn answer(
     qemu: &Qemu,
     machine: &Machine,
     begun: Instant,
-    last: &mut String,
 ) -> Result<(Duration, Duration), VmmError> {
-    let doing = "ask for the guest's state";
-    let failed = |source| VmmError::Control { doing, source };
+    let asking = Asking { qemu, begun };
     let socket = machine.paths.vmm_socket();
-    loop {
+    let connect = || async {
         match Qmp::connect(&socket, qemu.command_limit).await {
-            Ok(mut qmp) => {
-                let vmm_up = begun.elapsed();
-                if let Some(saved) = &machine.resume {
-                    "it loads what was saved".clone_into(last);
-                    load(&mut qmp, saved).await?;
-                }
-                loop {
-                    match qmp.query_status().await.map_err(failed)? {
-                        RunState::Running => return Ok((vmm_up, begun.elapsed())),
-                        // It ran, and waits for room: whoever meets the guest says so.
-                        RunState::Halted(word) if word == NO_ROOM => {
-                            return Ok((vmm_up, begun.elapsed()));
-                        }
-                        state => *last = format!("its state is {state:?}"),
-                    }
-                    tokio::time::sleep(POLL_INTERVAL).await;
-                }
+            Ok(qmp) => Look::There(Ok(qmp)),
+            Err(QmpError::Connect { .. }) => {
+                Look::NotYet("it has not opened its control socket".to_owned())
             }
-            Err(QmpError::Connect { .. }) => {}
             // It may be about to end; if so, how it ended says more.
-            Err(error @ (QmpError::Closed | QmpError::Io(_))) => *last = error.to_string(),
-            Err(error) => return Err(failed(error)),
+            Err(error @ (QmpError::Closed | QmpError::Io(_))) => Look::NotYet(error.to_string()),
+            Err(error) => Look::There(Err(failed("connect to its control socket", error))),
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
+    };
+    let qmp = asking.until(POLL_INTERVAL, connect).await?;
+    let vmm_up = begun.elapsed();
+    let qmp = Mutex::new(qmp);
+    if let Some(saved) = &machine.resume {
+        load(&asking, &qmp, saved).await?;
+    }
+    let runs = || async {
+        match qmp.lock().await.query_status().await {
+            Ok(RunState::Running) => Look::There(Ok(())),
+            // It ran, and waits for room: whoever meets the guest says so.
+            Ok(RunState::Halted(word)) if word == NO_ROOM => Look::There(Ok(())),
+            Ok(state) => Look::NotYet(format!("its state is {state:?}")),
+            Err(error) => Look::There(Err(failed("ask for the guest's state", error))),
+        }
+    };
+    asking.until(POLL_INTERVAL, runs).await?;
+    Ok((vmm_up, begun.elapsed()))
+}
+
+const fn failed(doing: &'static str, source: QmpError) -> VmmError {
+    VmmError::Control { doing, source }
+}
+
+/// Asking one QEMU for as long as its launch may take.
+struct Asking<'a> {
+    qemu: &'a Qemu,
+    begun: Instant,
+}
+
+impl Asking<'_> {
+    /// Asks until there is an answer, good or bad; what it lacks until then is told when it comes too late.
+    async fn until<T, F>(&self, interval: Duration, look: impl FnMut() -> F) -> Result<T, VmmError>
+    where
+        F: Future<Output = Look<Result<T, VmmError>, String>>,
+    {
+        let every = Every {
+            interval,
+            limit: self.qemu.command_limit * EXCHANGES,
+        };
+        let limit = self.qemu.launch_limit;
+        let until = Until::after(limit.saturating_sub(self.begun.elapsed()));
+        let late = |last: String| VmmError::TimedOut { limit, last };
+        match wait("starting the VMM", every, until, look).await {
+            Ok(answer) => answer,
+            Err(WaitError::TimedOut(over)) => Err(late(over.last.to_string())),
+            Err(other) => Err(late(other.to_string())),
+        }
     }
 }
 
 /// Loads the state of the devices and lets the guest go on; its memory is there already. A QEMU that cannot
 /// load it says why in its log and ends, unless it is new enough to be asked.
-async fn load(qmp: &mut Qmp, saved: &Saved) -> Result<(), VmmError> {
-    let failed = |doing| move |source| VmmError::Control { doing, source };
-    let begun = qmp.load_devices(&saved.devices).await;
-    begun.map_err(failed("load a guest's state"))?;
-    loop {
-        match qmp
-            .loaded()
-            .await
-            .map_err(failed("ask for the state's loading"))?
-        {
-            Loading::Done => break,
-            Loading::Failed(why) => return Err(VmmError::NotLoaded { why }),
-            Loading::Underway => tokio::time::sleep(LOAD_INTERVAL).await,
+async fn load(asking: &Asking<'_>, qmp: &Mutex<Qmp>, saved: &Saved) -> Result<(), VmmError> {
+    let begun = qmp.lock().await.load_devices(&saved.devices).await;
+    begun.map_err(|error| failed("load a guest's state", error))?;
+    let loaded = || async {
+        match qmp.lock().await.loaded().await {
+            Ok(Loading::Done) => Look::There(Ok(())),
+            Ok(Loading::Failed(why)) => Look::There(Err(VmmError::NotLoaded { why })),
+            Ok(Loading::Underway) => Look::NotYet("it loads what was saved".to_owned()),
+            Err(error) => Look::There(Err(failed("ask for the state's loading", error))),
         }
-    }
-    qmp.cont().await.map_err(failed("let the guest go on"))
+    };
+    asking.until(LOAD_INTERVAL, loaded).await?;
+    let goes_on = qmp.lock().await.cont().await;
+    goes_on.map_err(|error| failed("let the guest go on", error))
 }
 
 #[cfg(test)]
