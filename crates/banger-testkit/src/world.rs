@@ -261,13 +261,18 @@ impl World {
     }
 
     /// Writes the owner's configuration file. Guests are connected in user mode unless it says
-    /// otherwise: the bridge would be the host's own.
+    /// otherwise: the bridge would be the host's own. No template is made unasked: it would be one more machine
+    /// than a test has made.
     pub fn configure(&self, toml: &str) {
         let network = match toml.contains("network =") {
             true => "",
             false => "network = \"user\"\n",
         };
-        self.configure_exactly(&format!("{network}{toml}"));
+        let templates = match toml.contains("templates =") {
+            true => "",
+            false => "templates = \"off\"\n",
+        };
+        self.configure_exactly(&format!("{network}{templates}{toml}"));
     }
 
     /// Writes the owner's configuration file as it is given.

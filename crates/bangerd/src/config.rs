@@ -27,6 +27,19 @@ pub enum AcceleratorChoice {
     Tcg,
 }
 
+/// Whether images are booted once, for later machines to go on from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Templates {
+    /// A template is made after the first machine of its kind, when it is quiet.
+    #[default]
+    Auto,
+    /// Those that `banger image prepare` makes are used.
+    Prepared,
+    /// Every machine boots.
+    Off,
+}
+
 /// What the file may say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -40,6 +53,8 @@ struct File {
     idle_exit_seconds: Option<u64>,
     start_limit_seconds: Option<u64>,
     auto_stop_stale_after: Option<period::Written>,
+    templates: Templates,
+    template_budget: Option<String>,
     network: Option<NetworkMode>,
     bridge_name: Option<BridgeName>,
     bridge_ip: Option<Ipv4Addr>,
@@ -81,6 +96,10 @@ pub struct Config {
     pub start_limit: Duration,
     /// A guest that nobody has used for so long is stopped; absent: none is.
     pub auto_stop_stale_after: Option<Duration>,
+    /// Whether new machines go on from templates.
+    pub templates: Templates,
+    /// Bytes that templates may take; those that were not used for longest go first.
+    pub template_budget: u64,
     /// How a guest is connected whose request does not say.
     pub network: Option<NetworkMode>,
     /// The bridge and what belongs to it.
@@ -144,6 +163,8 @@ pub const BUILTIN_IMAGE: &str = "debian";
 /// See [`BUILTIN_IMAGE`].
 pub const BUILTIN_KERNEL: &str = "default";
 
+/// Some twenty templates of a distribution with systemd (130 MiB each, measured), or fewer large ones.
+const TEMPLATE_BUDGET: u64 = 4 << 30;
 const IDLE_EXIT: Duration = Duration::from_secs(600);
 /// An emulated boot takes two seconds alone; eight at once on two busy cores stay under a quarter.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -213,6 +234,12 @@ impl Config {
                 })
                 .transpose()?
                 .filter(|limit| !limit.is_zero()),
+            templates: file.templates,
+            template_budget: parsed::<DiskSize>(
+                file.template_budget.as_deref(),
+                "template_budget",
+            )?
+            .map_or(TEMPLATE_BUDGET, DiskSize::bytes),
             network: file.network,
             bridge,
             vm_defaults: Configured {

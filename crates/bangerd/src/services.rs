@@ -16,6 +16,7 @@ use crate::publish::Endpoints;
 use crate::registry::Registry;
 use crate::snapshots::Verified;
 use crate::store::Store;
+use crate::supervise::WantedTemplates;
 use crate::vmm::qemu::{self, Launcher, Places, Program};
 use crate::vmm::{Accelerator, ExitReport, ProcessIdentity, Vmm};
 use banger_model::{ArtifactName, SandboxId, Spec};
@@ -44,6 +45,8 @@ pub struct Services {
     pub host_network: HostNetwork,
     /// What of snapshots was found to be as it was saved.
     pub verified: Arc<Verified>,
+    /// Templates that are to be made.
+    pub wanted_templates: WantedTemplates,
     /// Which sandbox has which published port.
     pub endpoints: Arc<Endpoints>,
     /// The daemon's own program.
@@ -133,6 +136,7 @@ impl Services {
             registry: Arc::default(),
             feed,
             verified: Arc::default(),
+            wanted_templates: WantedTemplates::default(),
             endpoints: Arc::default(),
             executable,
             vmm: OnceCell::new(),

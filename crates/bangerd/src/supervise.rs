@@ -7,10 +7,12 @@ mod go_on;
 mod network;
 mod perform;
 mod strays;
+mod template;
 mod unused;
 
 pub use fork::Beginning;
 pub use perform::{Made, source_of};
+pub use template::WantedTemplates;
 
 use crate::host::{self, Room};
 use crate::host_network::Adopted;
@@ -126,6 +128,7 @@ impl Supervisor {
         loop {
             every.tick().await;
             unused.look();
+            self.look_for_wanted_template();
             for sandbox in self.services.registry.all() {
                 // Only a guest that runs prints.
                 if sandbox.record().state.may_have_vmm() {
@@ -184,8 +187,10 @@ impl Supervisor {
             .iter()
             .filter(|s| s.record().state.may_have_vmm())
             .count();
+        let wanted = usize::from(!self.services.wanted_templates.is_empty());
         let sessions = all.iter().filter(|s| s.sessions() > 0).count();
         match (running, sessions, self.operations.count()) {
+            (0, 0, 0) if wanted > 0 => Err(busy(wanted, "template is to be made")),
             (0, 0, 0) => Ok(()),
             (0, 0, operations) => Err(busy(operations, "operation(s) go on")),
             (0, sessions, _) => Err(busy(sessions, "session(s) are attached")),

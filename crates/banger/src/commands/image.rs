@@ -1,6 +1,7 @@
 //! `banger image`.
 
 use super::App;
+use super::template::Prepare;
 use crate::client::path;
 use crate::client::request::Ask;
 use crate::complete;
@@ -33,6 +34,8 @@ pub enum ImageCommand {
     Import(Import),
     /// Make the default image with the host's package manager
     Make(Make),
+    /// Boot a machine once, for others of its kind to go on from
+    Prepare(Box<Prepare>),
     /// Delete an image that no machine uses
     #[command(visible_alias = "rm", after_help = "Examples:\n  banger image rm old")]
     Delete(Named),
@@ -94,6 +97,7 @@ impl ImageCommand {
                 let path = path::of("images", name.as_str(), "/bootstrap");
                 make(app, Ask::json(Method::POST, path, &serde_json::json!({}))).await
             }
+            Self::Prepare(prepare) => prepare.run(app).await,
             Self::Delete(Named { name }) => {
                 let client = app.client().await?;
                 let ask = Ask::bare(Method::DELETE, path::of("images", &name, ""));

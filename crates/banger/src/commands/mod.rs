@@ -32,6 +32,7 @@ pub mod start;
 pub mod stats;
 pub mod stop;
 pub mod suspend;
+pub mod template;
 pub mod top;
 pub mod topics;
 pub mod vm;
@@ -106,6 +107,8 @@ pub enum Command {
     Image(image::ImageCommand),
     #[command(subcommand)]
     Kernel(kernel::KernelCommand),
+    #[command(subcommand)]
+    Template(template::TemplateCommand),
     Operations(operations::Operations),
     #[command(subcommand)]
     Daemon(daemon::DaemonCommand),
@@ -137,6 +140,7 @@ impl Command {
             Self::Top(verb) => verb.run(app).await,
             Self::Image(verb) => verb.run(app).await,
             Self::Kernel(verb) => verb.run(app).await,
+            Self::Template(verb) => verb.run(app).await,
             Self::Operations(verb) => verb.run(app).await,
             Self::Daemon(verb) => verb.run(app).await,
             Self::Repair(verb) => verb.run(app).await,

@@ -25,6 +25,21 @@ pub fn table(snapshots: &[Snapshot], now: u64) -> Table {
     table
 }
 
+/// The table of `template list`.
+#[must_use]
+pub fn templates(templates: &[Snapshot], now: u64) -> Table {
+    let mut table = Table::new(&["KEY", "AGE", "DISK", ""]);
+    for one in templates {
+        table.row([
+            (one.tag.as_str(), Tone::Plain),
+            (&age(one.taken_at, now), Tone::Plain),
+            (&show_bytes(one.disk_used), Tone::Plain),
+            (one.trouble.as_deref().unwrap_or_default(), Tone::Bad),
+        ]);
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

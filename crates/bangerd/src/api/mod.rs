@@ -15,6 +15,7 @@ mod reply;
 mod sandboxes;
 mod snapshots;
 mod stats;
+mod templates;
 mod unread;
 mod view;
 
@@ -127,6 +128,8 @@ pub fn router(api: Api) -> Router {
             post(files::directory),
         )
         .route("/sandboxes/{sandbox}/files/symlink", post(files::symlink))
+        .route("/templates", get(templates::list).post(templates::make))
+        .route("/templates/{key}", delete(templates::remove))
         .route("/images", get(artifacts::images))
         .route(
             "/images/{name}",

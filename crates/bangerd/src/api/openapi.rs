@@ -3,7 +3,7 @@
 
 use super::{
     artifacts, daemon, doctor, events, exec, files, logs, operations, repair, sandboxes, snapshots,
-    stats,
+    stats, templates,
 };
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
@@ -47,6 +47,9 @@ use utoipa::OpenApi;
         sandboxes::set,
         sandboxes::prune,
         sandboxes::rename,
+        templates::list,
+        templates::make,
+        templates::remove,
         snapshots::list,
         snapshots::take,
         snapshots::remove,

@@ -102,7 +102,7 @@ pub(super) async fn remove(
     }
 }
 
-fn shown(snapshot: &Inner) -> Snapshot {
+pub(super) fn shown(snapshot: &Inner) -> Snapshot {
     Snapshot {
         tag: name_of(&snapshot.directory),
         taken_at: snapshot.manifest.taken_at,
@@ -112,7 +112,7 @@ fn shown(snapshot: &Inner) -> Snapshot {
     }
 }
 
-fn unreadable((directory, error): &(PathBuf, SnapshotError)) -> Snapshot {
+pub(super) fn unreadable((directory, error): &(PathBuf, SnapshotError)) -> Snapshot {
     Snapshot {
         tag: name_of(directory),
         taken_at: 0,

@@ -17,6 +17,7 @@
 //! | restore       | gives up its place       | refused                        | restores it                          |
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
 //! | image-make    | leaves it to others      | nothing is left, or to others  | makes it                             |
+//! | template-make | nothing is left          | nothing is left                | fails: it is made when it is wanted  |
 //! | kernel-import | leaves it to others      | nothing is left, or to others  | imports it                           |
 
 use crate::vmm::ProcessIdentity;
@@ -90,6 +91,11 @@ pub enum Asked {
     ImageImport,
     /// Make an image of the host's own distribution.
     ImageMake,
+    /// Boot a machine of this kind and keep it as a template.
+    TemplateMake {
+        /// Of which kind.
+        request: Box<CreateRequest>,
+    },
     /// Take a kernel in.
     KernelImport {
         /// From where.
@@ -146,6 +152,7 @@ impl Asked {
             Self::Restore { .. } => "restore",
             Self::ImageImport => "image-import",
             Self::ImageMake => "image-make",
+            Self::TemplateMake { .. } => "template-make",
             Self::KernelImport { .. } => "kernel-import",
         }
     }
@@ -174,6 +181,7 @@ impl Asked {
             | Self::Restart { .. }
             | Self::ImageImport
             | Self::ImageMake
+            | Self::TemplateMake { .. }
             | Self::KernelImport { .. } => None,
             Self::Stop => Some("a guest that shuts down cannot be called back"),
             Self::Kill { .. } => Some("a signal that was sent cannot be called back"),
@@ -197,6 +205,9 @@ impl Asked {
             Self::Start { .. } | Self::Restart { .. } if !same_boot => Fate::Fails(restarted),
             Self::Kill { signal } if signal != "KILL" => {
                 Fate::Fails("the daemon ended before it was known whether the signal was sent")
+            }
+            Self::TemplateMake { .. } => {
+                Fate::Fails("the daemon ended while it was made: it is made when it is wanted")
             }
             Self::ImageImport => {
                 Fate::Fails("the daemon ended while the archive was sent: send it again")
@@ -253,6 +264,9 @@ mod tests {
             Asked::Restore { tag: tag() },
             Asked::ImageImport,
             Asked::ImageMake,
+            Asked::TemplateMake {
+                request: Box::default(),
+            },
             Asked::KernelImport {
                 from: KernelImport::Default,
             },

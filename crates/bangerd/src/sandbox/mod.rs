@@ -36,6 +36,7 @@ use command::Message;
 pub use command::{Cancelling, Command, Reply};
 pub use driver::{Origin, spawn};
 pub use line::PlaceInLine;
+pub(crate) use phases::fingerprint_of;
 pub(crate) use ports::{cannot_publish, ports_are_free};
 pub use saving::Wanted;
 pub(crate) use set::wanted_sizes;

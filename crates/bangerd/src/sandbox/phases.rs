@@ -15,11 +15,15 @@ use crate::guest::Link;
 use crate::guest::stream::CallError;
 use crate::host;
 use crate::host_network::Attachment;
+use crate::layout::{Layout, SandboxPaths};
 use crate::record::{Run, Times};
+use crate::services::BootFiles;
 use crate::snapshots::Fingerprint;
 use crate::snapshots::fingerprint::Contents;
 use crate::vmm::{Disk, DiskRole, Launched as VmmLaunched, Machine, Network, ProcessIdentity, Vmm};
 use crate::wait::{Every, Look, Until, WaitError, wait};
+use banger_model::SandboxId;
+use banger_model::host_names::{Mac, TapSlot};
 use banger_model::spec::{Init, NetworkMode, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::GENERATION;
@@ -109,44 +113,9 @@ async fn prepare(work: &Work) -> Result<Prepared, Fault> {
     let record = work.record();
     let spec = &record.spec;
     let ready = work.services.boot_files(spec, &work.progress).await?;
-    let disk = |role, path, read_only| Disk {
-        role,
-        path,
-        read_only,
-    };
-    let mut disks = vec![
-        disk(DiskRole::Image, ready.image.disk.clone(), true),
-        disk(DiskRole::System, work.paths.system_disk(), false),
-        disk(DiskRole::Work, work.paths.work_disk(), false),
-    ];
-    disks.extend(
-        ready
-            .kernel
-            .modules_disk
-            .clone()
-            .map(|path| disk(DiskRole::Modules, path, true)),
-    );
-    let machine = Machine {
-        id: record.id,
-        vcpu: spec.vcpu.value,
-        memory: spec.memory.value,
-        kernel: ready.kernel.vmlinux.clone(),
-        initramfs: ready.initramfs.clone(),
-        disks,
-        network: network(work, spec)?,
-        accelerator: ready.accelerator,
-        paths: work.paths.clone(),
-        durable: !spec.ephemeral,
-        resume: None,
-    };
-    let contents = Contents {
-        kernel: ready.kernel.manifest.sha256.clone(),
-        image: ready.image.identity(),
-        initramfs: ready.initramfs.display().to_string(),
-        agent_generation: GENERATION.into(),
-    };
-    let of_vmm = ready.vmm.fingerprint(&machine)?;
-    let fingerprint = Fingerprint::of(&machine, of_vmm, contents, &host::processors());
+    let network = network(work, spec)?;
+    let machine = machine(record.id, spec, &ready, work.paths.clone(), network);
+    let fingerprint = fingerprint(&machine, &ready)?;
     let goes_on = work.saved_guest(&fingerprint).await?;
     Ok(Prepared {
         backend: format!("{}-{}", ready.vmm.describe().name, ready.accelerator),
@@ -158,6 +127,78 @@ async fn prepare(work: &Work) -> Result<Prepared, Fault> {
         },
         fingerprint: Some(fingerprint),
     })
+}
+
+fn machine(
+    id: SandboxId,
+    spec: &Spec,
+    ready: &BootFiles,
+    paths: SandboxPaths,
+    network: Network,
+) -> Machine {
+    let disk = |role, path, read_only| Disk {
+        role,
+        path,
+        read_only,
+    };
+    let mut disks = vec![
+        disk(DiskRole::Image, ready.image.disk.clone(), true),
+        disk(DiskRole::System, paths.system_disk(), false),
+        disk(DiskRole::Work, paths.work_disk(), false),
+    ];
+    let modules = ready.kernel.modules_disk.clone();
+    disks.extend(modules.map(|path| disk(DiskRole::Modules, path, true)));
+    Machine {
+        id,
+        vcpu: spec.vcpu.value,
+        memory: spec.memory.value,
+        kernel: ready.kernel.vmlinux.clone(),
+        initramfs: ready.initramfs.clone(),
+        disks,
+        network,
+        accelerator: ready.accelerator,
+        paths,
+        durable: !spec.ephemeral,
+        resume: None,
+    }
+}
+
+fn fingerprint(machine: &Machine, ready: &BootFiles) -> Result<Fingerprint, Fault> {
+    let contents = Contents {
+        kernel: ready.kernel.manifest.sha256.clone(),
+        image: ready.image.identity(),
+        initramfs: ready.initramfs.display().to_string(),
+        agent_generation: GENERATION.into(),
+    };
+    let of_vmm = ready.vmm.fingerprint(machine)?;
+    Ok(Fingerprint::of(
+        machine,
+        of_vmm,
+        contents,
+        &host::processors(),
+    ))
+}
+
+/// The fingerprint that a sandbox of a spec would have: who it is does not count.
+///
+/// # Errors
+/// The fault of whatever a boot needs and is missing.
+pub(crate) fn fingerprint_of(
+    layout: &Layout,
+    spec: &Spec,
+    ready: &BootFiles,
+) -> Result<Fingerprint, Fault> {
+    let nobody = SandboxId::from_random([0; 16]);
+    let network = match (spec.network.value, TapSlot::all().next()) {
+        (NetworkMode::Bridge, Some(slot)) => Network::Tap {
+            slot,
+            mac: Mac::of(&nobody),
+        },
+        (NetworkMode::User, _) => Network::User { outbound: false },
+        (NetworkMode::None | NetworkMode::Bridge, _) => Network::None,
+    };
+    let paths = SandboxPaths::of(layout, nobody);
+    fingerprint(&machine(nobody, spec, ready, paths, network), ready)
 }
 
 fn network(work: &Work, spec: &Spec) -> Result<Network, Fault> {

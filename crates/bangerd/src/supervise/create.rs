@@ -140,9 +140,18 @@ impl Supervisor {
         }
         self.services.boot_files(&spec, progress).await?;
         disks::require_room(&self.services.layout.sandboxes())?;
-        let seed = self.seed(origin, &spec, progress).await?;
+        let seed = self.seed(&origin, &spec, progress).await?;
+        let kind = match origin {
+            Beginning::Template(kind) if seed.is_none() && start.is_some() => Some(kind),
+            _ => None,
+        };
+        let as_asked = spec.clone();
         let sandbox = self.record(&reservation, spec, progress.op()).await?;
-        self.finish(sandbox, seed, start, progress).await
+        let sandbox = self.finish(sandbox, seed, start, progress).await?;
+        if let Some(kind) = kind {
+            self.want_template(*kind, &as_asked).await;
+        }
+        Ok(sandbox)
     }
 
     async fn finish(

@@ -17,11 +17,10 @@ use std::sync::Arc;
 /// What a creation was asked to begin from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
-    /// The image.
-    Image {
-        /// Though there may be a template.
-        cold: bool,
-    },
+    /// The image: it boots.
+    Image,
+    /// A template of what the request asks for, if there is one; else the image.
+    Template(Box<CreateRequest>),
     /// Another sandbox.
     Fork(ForkOf),
 }
@@ -32,7 +31,8 @@ impl Beginning {
     pub fn of(request: &CreateRequest) -> Self {
         match &request.from {
             Some(of) => Self::Fork(of.clone()),
-            None => Self::Image { cold: request.cold },
+            None if request.cold => Self::Image,
+            None => Self::Template(Box::new(request.clone())),
         }
     }
 }
@@ -124,13 +124,20 @@ impl Supervisor {
     /// The snapshot that a sandbox of this spec begins from, if any.
     pub(super) async fn seed(
         &self,
-        beginning: Beginning,
-        _spec: &Spec,
+        beginning: &Beginning,
+        spec: &Spec,
         progress: &Progress,
     ) -> Result<Option<Seed>, Fault> {
         match beginning {
-            Beginning::Image { .. } => Ok(None),
-            Beginning::Fork(of) => self.seed_of_fork(&of, progress).await.map(Some),
+            Beginning::Image => Ok(None),
+            Beginning::Template(_) => {
+                let template = self.template(spec, progress).await?;
+                Ok(template.map(|snapshot| Seed {
+                    snapshot,
+                    for_it_alone: false,
+                }))
+            }
+            Beginning::Fork(of) => self.seed_of_fork(of, progress).await.map(Some),
         }
     }
 

@@ -156,6 +156,7 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         | Asked::Create { .. }
         | Asked::ImageImport
         | Asked::ImageMake
+        | Asked::TemplateMake { .. }
         | Asked::KernelImport { .. } => Command::Prepare(None, progress, reply),
     }
 }

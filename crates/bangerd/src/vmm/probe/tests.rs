@@ -3,8 +3,8 @@ mod t1 {
     use crate::layout::SandboxPaths;
     use crate::vmm::qemu::{Program, Version};
     use crate::vmm::{
-        Backend, DiskRole, ExitReport, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity,
-        RunState, Saved,
+        Backend, DiskRole, ExitReport, Launched, Machine, MachineFingerprint, Paused,
+        ProcessIdentity, RunState, Saved,
     };
     use std::fs;
     use std::process::{Command, Stdio};

@@ -20,8 +20,8 @@ pub use survey::{FLOOR, PROGRAM_VARIABLE, Places, Program, Version};
 
 use super::process::{ExitReport, log_tail};
 use super::{
-    Backend, DiskRole, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity, RunState, Saved,
-    Vmm, VmmError,
+    Backend, DiskRole, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity, RunState,
+    Saved, Vmm, VmmError,
 };
 use crate::layout::SandboxPaths;
 use futures_util::future::BoxFuture;
