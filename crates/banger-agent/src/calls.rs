@@ -19,6 +19,10 @@ use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
 /// How long the answer to a shutdown gets to reach the host before the guest ends.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
+/// How long what follows behind the answer to a resume waits: the first command goes first, and a guest
+/// that lives no longer does not pay for it.
+const LULL: Duration = Duration::from_secs(1);
+
 /// What a call's stream has from its beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Begun {
@@ -160,7 +164,10 @@ async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
     agent.configured.set(true);
     agent.begin_anew();
     let machine = Arc::clone(&agent.world.machine);
-    spawn_blocking(move || machine.settle(&root));
+    spawn_local(async move {
+        tokio::time::sleep(LULL).await;
+        let _ = spawn_blocking(move || machine.settle(&root)).await;
+    });
     Ok(Answer::Configured(configured))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Where they are.
 pub(super) const DIRECTORY: &str = "/etc/banger/on-resume.d";
 /// How long each of them may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// How many are run.
 const MOST: usize = 64;
 

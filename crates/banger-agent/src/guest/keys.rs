@@ -17,8 +17,9 @@ use std::time::Duration;
 
 const DIRECTORY: &[u8] = b"/etc/ssh";
 const KEYGEN: &str = "/usr/bin/ssh-keygen";
-/// How long new keys may take: an emulated processor looks for an RSA key for seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long new keys may take: an emulated processor looks for an RSA key for seconds, and for minutes
+/// where many guests share one of the host's. Without keys a server ends.
+const LIMIT: Duration = Duration::from_secs(600);
 const SERVER: &str = "sshd";
 
 /// Servers that wait for keys.

@@ -4,7 +4,7 @@ use crate::root::Root;
 use std::time::Duration;
 
 /// How long all of them together may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// systemd's tool.
 pub(super) const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
