@@ -10,6 +10,7 @@ mod operations;
 mod records;
 mod refusals;
 mod repair;
+mod resume;
 mod usage;
 mod verbs;
 
@@ -72,6 +73,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         operations::LIST,
         records::LIST,
         repair::LIST,
+        resume::LIST,
         usage::LIST,
         verbs::LIST,
     ]

@@ -33,8 +33,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "looking at a machine does not keep it",
         file: "crates/bangerd/src/guest/link/uses.rs",
-        from: "| Call::Health | Call::Shutdown | Call::Usage => false,",
-        to: "| Call::Shutdown => false, Call::Health | Call::Usage => true,",
+        from: " => true,\n        Call::Configure(_)\n        | Call::Forget(_)\n        | Call::Health\n        | Call::Shutdown\n        | Call::Usage\n",
+        to: "\n        | Call::Health\n        | Call::Usage => true,\n        Call::Configure(_)\n        | Call::Forget(_)\n        | Call::Shutdown\n",
         test: whole("unused::who_only_looks_does_not_keep_a_machine"),
     },
     Mutation {

@@ -1,0 +1,57 @@
+//! Guests that go on from saved memory: what a copy does not share.
+
+use super::unit;
+use crate::mutate::Mutation;
+
+pub(super) const LIST: &[Mutation] = &[
+    Mutation {
+        holds: "nobody finds the commands of a fork's parent",
+        file: "crates/banger-agent/src/calls.rs",
+        from: "        agent.sessions.give_up();\n",
+        to: "",
+        test: unit(
+            "banger-agent",
+            "t1::resume::what_its_parent_ran_goes_on_undisturbed_and_nobody_finds_it",
+        ),
+    },
+    Mutation {
+        holds: "the same sandbox keeps its sessions",
+        file: "crates/banger-agent/src/calls.rs",
+        from: "if !wanted.keeps_sessions {",
+        to: "if true {",
+        test: unit(
+            "banger-agent",
+            "t1::resume::the_same_sandbox_keeps_its_sessions_and_loses_nothing",
+        ),
+    },
+    Mutation {
+        holds: "no fork has its parent's host keys",
+        file: "crates/banger-agent/src/guest/keys.rs",
+        from: "keys.iter().try_for_each(remove)",
+        to: "keys.iter().skip(1).try_for_each(remove)",
+        test: unit(
+            "banger-agent",
+            "guest::keys::tests::t1::keys_are_removed_and_everything_else_stays",
+        ),
+    },
+    Mutation {
+        holds: "no fork has its parent's addresses",
+        file: "crates/banger-agent/src/guest/network.rs",
+        from: "requests.extend(present.iter().map(remove));",
+        to: "requests.extend(present.iter().take(1).map(remove));",
+        test: unit(
+            "banger-agent",
+            "guest::network::tests::another_network_takes_the_place_of_everything_that_the_card_had",
+        ),
+    },
+    Mutation {
+        holds: "what an earlier resume began does not go on behind a later one",
+        file: "crates/banger-agent/src/guest/program.rs",
+        from: "(lock(&self.running).turn == turn.0).then_some(",
+        to: "(lock(&self.running).turn >= turn.0).then_some(",
+        test: unit(
+            "banger-agent",
+            "guest::program::t1::another_turn_ends_what_runs_and_nothing_of_the_earlier_one_follows",
+        ),
+    },
+];
