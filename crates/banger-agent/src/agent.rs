@@ -5,6 +5,7 @@ use crate::session::Sessions;
 use crate::world::World;
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -71,11 +72,17 @@ impl Agent {
     /// An agent without sessions.
     #[must_use]
     pub fn new(world: World) -> Self {
+        let boot = random_boot();
+        let configured = false;
+        Self::beginning(world, Beginning { boot, configured })
+    }
+
+    fn beginning(world: World, beginning: Beginning) -> Self {
         let wake = Rc::new(Notify::new());
         Self(Rc::new(Shared {
             world,
-            boot: Cell::new(random_boot()),
-            configured: Cell::new(false),
+            boot: Cell::new(beginning.boot),
+            configured: Cell::new(beginning.configured),
             configuring: tokio::sync::Mutex::new(()),
             environment: RefCell::default(),
             sessions: Sessions::new(Rc::clone(&wake)),
@@ -101,25 +108,54 @@ impl Agent {
 /// # Errors
 /// When the listener cannot be waited for.
 pub fn serve_on(listener: UnixListener, world: World) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
+    block_on(async move { serve_all(listener, Agent::new(world)).await })
+}
+
+/// What an agent knows when it begins to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// The boot that it tells its hosts.
+    pub boot: [u8; 16],
+    /// Whether it was configured already: in a guest that was saved then.
+    pub configured: bool,
+}
+
+/// As [`serve_on`], with another future beside it on the same thread: while that blocks the thread, the guest
+/// stands still.
+///
+/// # Errors
+/// When the listener cannot be waited for.
+pub fn serve_beside(
+    listener: UnixListener,
+    world: World,
+    beginning: Beginning,
+    beside: impl Future<Output = Infallible>,
+) -> io::Result<()> {
     block_on(async move {
-        let agent = Agent::new(world);
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        let mut serving: Option<tokio::task::JoinHandle<()>> = None;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            let stream = stream.into_std()?;
-            if let Some(before) = serving.take() {
-                before.abort();
-                let _ = before.await;
-            }
-            let agent = agent.clone();
-            serving = Some(tokio::task::spawn_local(async move {
-                // The connection's own failure: the next one may do better.
-                let _ = agent.serve(stream.into(), AtEnd::Return).await;
-            }));
+        tokio::select! {
+            served = serve_all(listener, Agent::beginning(world, beginning)) => served,
+            never = beside => match never {},
         }
     })
+}
+
+async fn serve_all(listener: UnixListener, agent: Agent) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let mut serving: Option<tokio::task::JoinHandle<()>> = None;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let stream = stream.into_std()?;
+        if let Some(before) = serving.take() {
+            before.abort();
+            let _ = before.await;
+        }
+        let agent = agent.clone();
+        serving = Some(tokio::task::spawn_local(async move {
+            // The connection's own failure: the next one may do better.
+            let _ = agent.serve(stream.into(), AtEnd::Return).await;
+        }));
+    }
 }
 
 /// Runs a future on this thread, with room for local tasks.

@@ -31,7 +31,7 @@ mod sys;
 mod usage;
 mod world;
 
-pub use agent::{Agent, AtEnd, serve_on};
+pub use agent::{Agent, AtEnd, Beginning, serve_beside, serve_on};
 pub use root::Root;
 pub use world::{Machine, World};
 

@@ -21,6 +21,17 @@
 //!
 //! While there is a file `io-error` beside the program its guests are paused, as after a write that
 //! found no room; letting one go on removes it.
+//!
+//! A guest can be halted, saved and gone on from as a real one: its agent stands still, its memory is real
+//! memory of this process, and what is saved of its devices is its host name and what its agent knows. What its
+//! commands had begun is not saved. See [`machine`].
+
+mod control;
+mod devices;
+mod machine;
+mod memory;
+mod moment;
+mod options;
 
 use crate::scripted_agent::{self, Dials};
 use crate::simulated_disks::SimulatedDisks;
@@ -31,7 +42,11 @@ use banger_proto::guest::hello::{self, GUEST_MAGIC, GuestHello, HostHello};
 use banger_proto::guest::message::{
     Configure, Configured, GrowDisk, GuestFault, InitState, Resumed,
 };
-use std::io::{BufRead, BufReader, Read, Write};
+use control::Control;
+use machine::Simulated;
+use memory::Memory;
+use options::Options;
+use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,9 +75,23 @@ pub fn main(program: &Path, arguments: &[String]) -> ExitCode {
         eprintln!("qemu: Failed to get \"write\" lock\nIs another process using the image?");
         return ExitCode::FAILURE;
     }
-    let sockets = socket_paths(arguments);
-    let agent = UnixListener::bind(sockets.agent).expect("the agent's port");
-    let control = UnixListener::bind(sockets.control).expect("the control socket");
+    let options = Options::of(arguments);
+    let memory = match &options.memory_file {
+        None => Ok(Memory::empty(options.memory)),
+        Some(file) => Memory::of_file(file, options.memory),
+    };
+    let memory = match memory {
+        Ok(memory) => memory,
+        Err(error) => {
+            eprintln!("qemu: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let agent = UnixListener::bind(options.agent).expect("the agent's port");
+    let control = UnixListener::bind(options.control).expect("the control socket");
+    let corrupted = program.with_file_name("corrupted");
+    let machine = Simulated::new(memory, options.incoming, options.disks, corrupted);
+    let machine = Arc::new(machine);
     let go_on = program.with_file_name("go-on");
     let end = match scenario.as_str() {
         "deaf" => End::Never,
@@ -70,108 +99,24 @@ pub fn main(program: &Path, arguments: &[String]) -> ExitCode {
         _ => End::AtOnce,
     };
     let disks = Arc::new(SimulatedDisks::of(arguments, scenario == "fixed-disks"));
-    let told = Told {
-        paused: program.with_file_name("io-error"),
-        asked: end.clone(),
+    let answers = Control {
+        machine: Arc::clone(&machine),
         disks: Arc::clone(&disks),
+        end: end.clone(),
+        no_room: program.with_file_name("io-error"),
     };
-    std::thread::spawn(move || serve_control(&control, &told));
+    std::thread::spawn(move || answers.serve(&control));
     match scenario.as_str() {
         "waits" => {
             until_there(&go_on);
-            serve_agent(agent, end, disks);
+            serve(agent, end, machine, disks);
         }
-        "" | "deaf" | "lingers" | "fixed-disks" => serve_agent(agent, end, disks),
+        "" | "deaf" | "lingers" | "fixed-disks" => serve(agent, end, machine, disks),
         "old-agent" => serve_script(&agent, Dials::Unknown),
         "lying-dial" => serve_script(&agent, Dials::Absurdly),
         other => misbehave(&agent, other),
     }
     ExitCode::SUCCESS
-}
-
-struct Sockets {
-    agent: PathBuf,
-    control: PathBuf,
-}
-
-/// Finds both sockets among the options, wherever the driver put them.
-fn socket_paths(arguments: &[String]) -> Sockets {
-    let path_in = |mark: &str| {
-        let paths = arguments.iter().flat_map(|argument| {
-            argument
-                .replace(",,", "\u{1}")
-                .split(',')
-                .map(|o| o.replace('\u{1}', ","))
-                .collect::<Vec<_>>()
-        });
-        let strip = |option: &str| {
-            let path = option
-                .strip_prefix("path=")
-                .or(option.strip_prefix("unix:"))?;
-            path.ends_with(mark).then(|| PathBuf::from(path))
-        };
-        let found = paths.filter_map(|option| strip(&option)).next();
-        found.unwrap_or_else(|| panic!("no socket {mark} in {arguments:?}"))
-    };
-    Sockets {
-        agent: path_in("agent.sock"),
-        control: path_in("qmp.sock"),
-    }
-}
-
-/// What commands on the control socket are about.
-struct Told {
-    /// The guest is paused while there is this file.
-    paused: PathBuf,
-    asked: End,
-    disks: Arc<SimulatedDisks>,
-}
-
-fn serve_control(listener: &UnixListener, told: &Told) {
-    std::thread::scope(|scope| {
-        for connection in listener.incoming().flatten() {
-            // A client that leaves ends its connection.
-            scope.spawn(|| drop(answer_control(connection, told)));
-        }
-    });
-}
-
-fn answer_control(mut connection: UnixStream, told: &Told) -> std::io::Result<()> {
-    let paused = &told.paused;
-    let version = r#"{"qemu":{"micro":2,"minor":0,"major":10},"package":"simulated"}"#;
-    writeln!(
-        connection,
-        r#"{{"QMP":{{"version":{version},"capabilities":[]}}}}"#
-    )?;
-    for line in BufReader::new(connection.try_clone()?).lines() {
-        let command: serde_json::Value = serde_json::from_str(&line?)?;
-        let id = command
-            .get("id")
-            .map(|id| format!(r#","id":{id}"#))
-            .unwrap_or_default();
-        let answer = match command["execute"].as_str() {
-            Some("query-status") if paused.exists() => r#"{"status":"io-error","running":false}"#,
-            Some("query-status") => r#"{"status":"running","running":true}"#,
-            Some("query-version") => version,
-            Some("block_resize") => match told.disks.resize(&command["arguments"]) {
-                Ok(()) => "{}",
-                Err(why) => {
-                    let error = serde_json::json!({ "class": "GenericError", "desc": why });
-                    writeln!(connection, r#"{{"error":{error}{id}}}"#)?;
-                    continue;
-                }
-            },
-            _ => "{}",
-        };
-        writeln!(connection, r#"{{"return":{answer}{id}}}"#)?;
-        match command["execute"].as_str() {
-            Some("system_powerdown") if matches!(told.asked, End::AtOnce) => end(),
-            Some("quit") => end(),
-            Some("cont") if paused.exists() => std::fs::remove_file(paused)?,
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[expect(
@@ -199,6 +144,7 @@ fn until_there(file: &Path) {
 /// The host as a guest: nothing of it is changed.
 struct Host {
     end: End,
+    machine: Arc<Simulated>,
     disks: Arc<SimulatedDisks>,
 }
 
@@ -207,6 +153,7 @@ impl Machine for Host {
 
     fn configure(&self, _: &Root, wanted: &Configure) -> Result<Configured, GuestFault> {
         println!("simulated guest {} is configured", wanted.hostname);
+        self.machine.set_hostname(&wanted.hostname);
         Ok(Configured {
             init_started: false,
             kernel_release: "0.0.0-simulated".into(),
@@ -215,7 +162,9 @@ impl Machine for Host {
     }
 
     fn resume(&self, _: &Root, wanted: &Resumed) -> Result<Configured, GuestFault> {
-        println!("simulated guest {} goes on", wanted.configure.hostname);
+        let name = &wanted.configure.hostname;
+        println!("simulated guest {name} has resumed");
+        self.machine.set_hostname(name);
         Ok(Configured {
             init_started: false,
             kernel_release: "0.0.0-simulated".into(),
@@ -229,11 +178,11 @@ impl Machine for Host {
         InitState::None
     }
 
+    fn sync(&self) {}
+
     fn grow(&self, _: &Root, disk: GrowDisk) -> Result<u64, GuestFault> {
         Ok(self.disks.look(disk))
     }
-
-    fn sync(&self) {}
 
     fn power_off(&self) {
         match &self.end {
@@ -247,10 +196,30 @@ impl Machine for Host {
     }
 }
 
-pub(crate) fn serve_agent(listener: UnixListener, end: End, disks: Arc<SimulatedDisks>) {
+/// Serves a guest that is never halted.
+#[cfg(test)]
+pub(crate) fn serve_agent(listener: UnixListener, end: End) {
+    let machine = Arc::new(Simulated::without_anything());
+    serve(listener, end, machine, Arc::default());
+}
+
+fn serve(
+    listener: UnixListener,
+    end: End,
+    machine: Arc<Simulated>,
+    disks: Arc<SimulatedDisks>,
+) {
     let root = Root::host(Path::new("/")).expect("the host's root");
-    let host = Arc::new(Host { end, disks });
-    let served = banger_agent::serve_on(listener, World::new(root, host));
+    let beginning = machine.until_it_runs();
+    let beside = Arc::clone(&machine);
+    let host = Host {
+        end,
+        machine,
+        disks,
+    };
+    let world = World::new(root, Arc::new(host));
+    let beside = async move { beside.stand_still_when_asked().await };
+    let served = banger_agent::serve_beside(listener, world, beginning, beside);
     served.expect("connections");
 }
 

@@ -354,11 +354,26 @@ impl World {
         self.simulated
     }
 
-    /// Demands that nothing of any sandbox is left: no process, socket, directory or record.
+    /// Demands that no simulated guest ever went on with memory, devices and disks of different moments.
+    ///
+    /// # Panics
+    /// With what a guest found.
+    pub fn assert_nothing_corrupted(&self) {
+        let found = std::fs::read_to_string(self.path("corrupted"));
+        assert!(
+            found.is_err(),
+            "a guest went on: {}",
+            found.unwrap_or_default()
+        );
+    }
+
+    /// Demands that nothing of any sandbox is left: no process, socket, directory or record; and that none
+    /// was corrupted.
     ///
     /// # Panics
     /// With what is left.
     pub fn assert_nothing_left(&self) {
+        self.assert_nothing_corrupted();
         crate::eventually("nothing to be left", Duration::from_secs(60), || {
             let mut left = self.names();
             left.extend(self.vmms().iter().map(|pid| format!("VMM {pid}")));

@@ -27,6 +27,7 @@ mod refusal;
 mod rename;
 mod repair;
 mod restarts;
+mod saving;
 mod set;
 mod soak;
 mod stats;

@@ -12,3 +12,4 @@
 mod doctor;
 mod full_disk;
 mod prove;
+mod snapshots;

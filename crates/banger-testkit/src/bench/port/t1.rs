@@ -1,7 +1,6 @@
 use super::*;
 use crate::simulated_qemu;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
 
 /// A port with the real agent at its end, whose commands run on the host.
 fn port() -> (tempfile::TempDir, Port) {
@@ -9,7 +8,7 @@ fn port() -> (tempfile::TempDir, Port) {
     let path = directory.path().join("agent.sock");
     let listener = UnixListener::bind(&path).expect("bound");
     let end = simulated_qemu::End::Never;
-    std::thread::spawn(move || simulated_qemu::serve_agent(listener, end, Arc::default()));
+    std::thread::spawn(move || simulated_qemu::serve_agent(listener, end));
     let socket = UnixStream::connect(&path).expect("connected");
     let port = Port::meet(socket).expect("a hello");
     (directory, port)
