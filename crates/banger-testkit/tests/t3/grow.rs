@@ -46,13 +46,13 @@ fn assert_clean(world: &World) {
 #[test]
 fn a_guest_grows_what_is_in_its_disks_while_it_runs_and_at_boot_and_loses_nothing() {
     let world = World::real();
-    let small = ["--disk-size", "256MiB", "--system-disk-size", "256MiB"];
+    let small = ["--disk-size", "128MiB", "--system-disk-size", "256MiB"];
     let _ = world
         .run(run(&[&["-d", "--name", "v"], &small[..]].concat()))
         .good();
-    assert_sizes(&world, [256, 256]);
+    assert_sizes(&world, [128, 256]);
     let sum = "cat /root/kept /srv/kept | sha256sum";
-    let write = "head -c 60M /dev/urandom > /root/kept; head -c 20M /dev/urandom > /srv/kept";
+    let write = "head -c 16M /dev/urandom > /root/kept; head -c 8M /dev/urandom > /srv/kept";
     let before = sh(&world, &format!("{write}; {sum}")).good().text();
     // Somebody writes meanwhile. The last group of a disk of 513 MiB is too small to be of use.
     let writing = "i=0; while [ ! -e /tmp/enough ]; do i=$((i+1)); echo $i >> /root/lines; done";
@@ -62,7 +62,7 @@ fn a_guest_grows_what_is_in_its_disks_while_it_runs_and_at_boot_and_loses_nothin
         assert!(said.contains(what), "{said}");
     }
     assert_sizes(&world, [1024, 513]);
-    let fill = "touch /tmp/enough; dd if=/dev/zero of=/root/large bs=1M count=600 2>/dev/null; rm /root/large";
+    let fill = "touch /tmp/enough; dd if=/dev/zero of=/root/large bs=1M count=160 2>/dev/null; rm /root/large";
     let _ = sh(
         &world,
         &format!("{fill}; seq $(wc -l < /root/lines) | cmp - /root/lines"),
