@@ -1,5 +1,5 @@
-//! Places where a test can ask for a fault: before and after each step, each write of a record, and the
-//! parts of a launch. Their names come from the steps themselves, so that a new step has its places
+//! Places where a test can ask for a fault: before and after each step, each write of a record or of the
+//! journal, and the parts of a launch. Their names come from the steps themselves, so that a new step has its places
 //! without anyone thinking of them.
 //!
 //! Only with the feature `fault-points`, which no release is built with: `cargo xtask build` looks for
@@ -37,6 +37,8 @@ pub(crate) enum Place<'a> {
     Forgotten,
     /// A part of a step.
     Phase(&'static str),
+    /// The journal is written: `begun`, `cancelled` or `ended`.
+    Journal(&'static str),
 }
 
 /// Before it or after it.
@@ -58,7 +60,7 @@ impl Place<'_> {
                 object,
                 HostObject::StateDirectory | HostObject::SystemDisk | HostObject::WorkDisk
             ),
-            Self::Record(..) | Self::Created | Self::Forgotten => true,
+            Self::Record(..) | Self::Created | Self::Forgotten | Self::Journal(_) => true,
             Self::Step(Step::Remove(_)) | Self::Undo(_) | Self::Phase(_) => false,
         }
     }
@@ -73,6 +75,7 @@ impl fmt::Display for Place<'_> {
             Self::Created => f.write_str("record-new"),
             Self::Forgotten => f.write_str("record-forgotten"),
             Self::Phase(name) => f.write_str(name),
+            Self::Journal(what) => write!(f, "journal-{what}"),
         }
     }
 }

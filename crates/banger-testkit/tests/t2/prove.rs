@@ -5,6 +5,8 @@ use banger_testkit::namespaces::{own_network, tool};
 use banger_testkit::world::kill;
 use banger_testkit::{World, checks, eventually};
 use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -89,5 +91,105 @@ fn links_rules_and_mounts_that_are_left_are_found_with_their_owner() {
             !links.contains("br-fc") && !tool("nft list tables").contains("banger"),
             "{links}"
         );
+    });
+}
+
+/// A loop device over a file, until it is dropped. Loop devices are the whole host's.
+struct Loop(String);
+
+impl Loop {
+    fn over(file: &Path) -> Self {
+        std::fs::write(file, vec![0; 1 << 20]).expect("written");
+        let printed = tool(&format!("losetup --find --show {}", file.display()));
+        Self(printed.trim().to_owned())
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        // A guard must not panic: what stays shows in the next proof.
+        let detached = Command::new("losetup").args(["--detach", &self.0]).status();
+        if !detached.is_ok_and(|status| status.success()) {
+            eprintln!("{} stays", self.0);
+        }
+    }
+}
+
+#[test]
+fn loop_devices_over_bangers_files_are_found_and_those_of_others_are_not() {
+    own_network(|| {
+        let world = World::simulated();
+        let _ = world.run(["doctor", "--prove", "--baseline"]).good();
+        let _ = world
+            .run(["vm", "create", "--no-start", "--name", "web"])
+            .good();
+        let disk = world.directory("web").join("planted");
+        let ours = Loop::over(&disk);
+        let others = Loop::over(&world.path("somebodys"));
+        let all = left(&world);
+        assert!(
+            has(&all, "loop", &ours.0, "unknown, over machine web ("),
+            "{all:#?}"
+        );
+        assert!(!has(&all, "loop", &others.0, ""), "{all:#?}");
+        drop((ours, others));
+        // Detached, it goes when nobody has it open any more.
+        eventually("the loop device to be gone", LIMIT, || {
+            match left(&world).as_slice() {
+                [] => Ok(()),
+                all => Err(all.to_vec()),
+            }
+        });
+        let _ = world.run(["vm", "rm", "web"]).good();
+        assert_eq!(left(&world), []);
+    });
+}
+
+/// In a hierarchy of the test's own, which no other process sees.
+#[test]
+fn a_cgroup_of_bangers_name_without_processes_is_found_and_one_that_is_in_use_is_not() {
+    own_network(|| {
+        let root = Path::new("/sys/fs/cgroup");
+        let name = format!("proved-{}", std::process::id());
+        tool(&format!("mount -t tmpfs tmpfs {}", root.display()));
+        let hierarchy = root.join("own");
+        std::fs::create_dir(&hierarchy).expect("made");
+        tool(&format!(
+            "mount -t cgroup -o none,name={name} cgroup {}",
+            hierarchy.display()
+        ));
+        let world = World::simulated();
+        let made = |name: &str| {
+            let path = hierarchy.join(name);
+            std::fs::create_dir_all(&path).expect("made");
+            path
+        };
+        let before = made("below/banger-before");
+        let _ = world.run(["doctor", "--prove", "--baseline"]).good();
+        let planted = made("below/banger-x");
+        let used = made("banger-used");
+        let other = made("bang");
+        let mut process = Command::new("sleep").arg("600").spawn().expect("started");
+        std::fs::write(used.join("cgroup.procs"), process.id().to_string()).expect("moved");
+        let all = left(&world);
+        assert!(has(&all, "cgroup", "below/banger-x", "unknown"), "{all:#?}");
+        assert_eq!(all.len(), 1, "{all:#?}");
+        process.kill().expect("killed");
+        process.wait().expect("ended");
+        eventually("the other one to be without a process", LIMIT, || {
+            let all = left(&world);
+            match has(&all, "cgroup", "banger-used", "unknown") {
+                true => Ok(()),
+                false => Err(all),
+            }
+        });
+        for path in [planted, used] {
+            std::fs::remove_dir(path).expect("removed");
+        }
+        assert_eq!(left(&world), []);
+        for path in [before, hierarchy.join("below"), other] {
+            std::fs::remove_dir(path).expect("removed");
+        }
+        tool(&format!("umount {}", hierarchy.display()));
     });
 }

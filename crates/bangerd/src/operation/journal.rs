@@ -1,8 +1,8 @@
 //! What of an operation is durable: before it touches anything, and when it has ended.
 
-use super::{Asked, FORM, OpId};
+use super::{Asked, FORM, Fate, OpId};
 use crate::host;
-use crate::store::{OperationRow, Store, StoreError};
+use crate::store::{Durable, OperationRow, Store, StoreError};
 use crate::vmm::process;
 use banger_model::SandboxId;
 use banger_proto::fault::{Fault, FaultCode};
@@ -73,6 +73,8 @@ pub struct Unfinished {
     pub op: String,
     /// Whether the host has not been restarted since.
     pub same_boot: bool,
+    /// Whether somebody was told that it is cancelled.
+    pub cancelled: bool,
 }
 
 /// An operation of the journal, as it is shown.
@@ -99,7 +101,9 @@ fn boot() -> String {
 }
 
 impl Store {
-    /// Records an operation before it touches anything; durable afterwards.
+    /// Records an operation before it touches anything; durable afterwards. Of one that nobody would go on
+    /// with after a restart of the host a power cut may lose the entry, until something else is recorded
+    /// for good: with a start that is its first step.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -115,8 +119,14 @@ impl Store {
             boot: boot(),
             begun_at: entry.begun_at,
             ended: None,
+            cancelled: false,
         };
-        self.put_operation(row, entry.asked.frees_room()).await
+        let durable = match entry.asked.fate(false) {
+            Fate::Fails(_) => Durable::ThisBoot,
+            Fate::GoesOn | Fate::IsUndone => Durable::Always,
+        };
+        let frees_room = entry.asked.frees_room();
+        self.put_operation(row, durable, frees_room).await
     }
 
     /// Records the outcome. A power cut may lose it: the operation is gone on with then, and finds
@@ -138,6 +148,15 @@ impl Store {
             .await
     }
 
+    /// Records that an operation is not wanted any more, before whoever asked for that is told so.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn cancel_operation(&self, op: OpId) -> Result<(), StoreError> {
+        self.put_cancelled(op.to_string(), host::now().seconds)
+            .await
+    }
+
     /// What daemons before this one did not end, the oldest first.
     ///
     /// # Errors
@@ -147,6 +166,7 @@ impl Store {
         let boot = boot();
         let read = |row: OperationRow| Unfinished {
             same_boot: row.boot == boot,
+            cancelled: row.cancelled,
             op: row.id.clone(),
             entry: entry_of(row),
         };

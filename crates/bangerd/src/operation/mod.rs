@@ -2,9 +2,9 @@
 //! daemon is killed.
 //!
 //! ```text
-//! begin ──▶ recorded (journal, durable) ──▶ work ──▶ ended (journal) ──▶ hooks ──▶ last event
-//!                  │                          │
-//!          cannot be: refused         the daemon ends: nothing is told, and the next one goes on
+//! begin ──▶ recorded (journal) ──▶ work ──▶ ended (journal) ──▶ hooks ──▶ last event
+//!               │                    │ cancelled (journal): the next daemon does not go on
+//!       cannot be: refused           the daemon ends: nothing is told, and the next one goes on
 //! ```
 //!
 //! What is done is a task of its own, whoever follows it. Only [`Asked::Create`] ends when nobody
@@ -13,6 +13,7 @@
 mod asked;
 mod hook;
 pub mod journal;
+mod recording;
 mod story;
 
 pub use asked::{Asked, FORM, Fate, RunMark};
@@ -288,7 +289,7 @@ impl Operations {
         W: FnOnce(Going) -> F + Send + 'static,
         F: Future<Output = Result<serde_json::Value, Fault>> + Send + 'static,
     {
-        if !is_recorded && let Err(fault) = self.record(&operation).await {
+        if !is_recorded && let Err(fault) = self.record(&operation.entry).await {
             operation.recorded.send_replace(Some(Err(fault.clone())));
             return self.close(&operation, &Err(fault));
         }
@@ -298,35 +299,11 @@ impl Operations {
             cancelled: operation.cancelled.clone(),
             operation: Arc::clone(&operation),
         };
-        let work = AssertUnwindSafe(async move { work(going).await });
-        let outcome = work.catch_unwind().await.unwrap_or_else(|_| {
-            let words = "the operation broke off: an error in banger itself, see the daemon's log";
-            Err(Fault::new(FaultCode::Failed, words))
-        });
+        let outcome = unbroken(async move { work(going).await }).await;
         let outcome = outcome.map_err(|fault| fault.with_op(operation.id()));
-        if let Some(journal) = &self.0.journal {
-            let last = last_event(&outcome);
-            if let Err(error) = journal.end_operation(operation.id(), &last).await {
-                tracing::error!(op = %operation.id(), "the end cannot be recorded: {error}");
-            }
-        }
+        let last = last_event(&outcome);
+        self.record_end(&operation.entry, &last).await;
         self.close(&operation, &outcome);
-    }
-
-    async fn record(&self, operation: &Operation) -> Result<(), Fault> {
-        let (op, entry) = (operation.id(), &operation.entry);
-        let (kind, name) = (entry.asked.kind(), &entry.subject.name);
-        tracing::info!(%op, kind, name, "operation begins");
-        let Some(journal) = &self.0.journal else {
-            return Ok(());
-        };
-        match journal.begin_operation(&operation.entry).await {
-            Err(error) if operation.entry.asked.frees_room() => {
-                tracing::warn!(op = %operation.id(), "goes on without a record of it: {error}");
-                Ok(())
-            }
-            recorded => Ok(recorded?),
-        }
     }
 
     /// Tells the last event and everyone who wants to know.
@@ -348,6 +325,15 @@ impl Operations {
     fn lock(&self) -> Active<'_> {
         self.0.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A panic isolates the operation.
+async fn unbroken<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let finished = AssertUnwindSafe(work).catch_unwind().await;
+    finished.unwrap_or_else(|_| {
+        let words = "the operation broke off: an error in banger itself, see the daemon's log";
+        Err(Fault::new(FaultCode::Failed, words))
+    })
 }
 
 fn last_event(outcome: &Result<serde_json::Value, Fault>) -> Event {

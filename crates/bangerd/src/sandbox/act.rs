@@ -8,9 +8,10 @@ use crate::fault_points::{Place, Side, pass};
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
 use crate::publish::Listeners;
-use crate::record::Record;
+use crate::record::{Record, Run};
 use crate::services::Services;
 use crate::snapshots::Snapshot;
+use crate::store::Durable;
 use crate::vmm::ProcessIdentity;
 use banger_model::plan::{Goal, HostObject, Leftover, Step, Unfinished, plan};
 use banger_proto::fault::{Fault, FaultCode};
@@ -75,14 +76,40 @@ impl Work {
 
     /// Changes the record, in the store first.
     pub(super) async fn put(&self, change: impl FnOnce(&mut Record)) -> Result<(), Fault> {
+        self.put_as(Durable::Always, change).await
+    }
+
+    /// The same for what a power cut may take back: it says what is so until then and no longer.
+    pub(super) async fn put_for_this_boot(
+        &self,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<(), Fault> {
+        self.put_as(Durable::ThisBoot, change).await
+    }
+
+    async fn put_as(
+        &self,
+        durable: Durable,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<(), Fault> {
         let before = self.record();
         let mut record = before.clone();
         change(&mut record);
         let place = Place::Record(&before, &record);
         pass(&before.name, place, Side::Before).await?;
-        self.services.store.put(&record).await?;
+        self.services.store.put_as(durable, &record).await?;
         self.view.send_modify(|view| view.record = record.clone());
         pass(&before.name, place, Side::After).await
+    }
+
+    /// Shows what is learned of a run. It is recorded with what comes next: nothing that a next daemon finds
+    /// is judged by it.
+    pub(super) fn learn(&self, change: impl FnOnce(&mut Run)) {
+        self.view.send_modify(|view| {
+            if let Some(run) = &mut view.record.run {
+                change(run);
+            }
+        });
     }
 
     /// Records what something came to. It is so, whether that could be recorded or not: a next daemon finds

@@ -97,7 +97,8 @@ impl Work {
         let op = self.progress.op();
         let attaching = self.services.host_network.attach(record.id, wish, op);
         let attachment = attaching.await?;
-        self.put(|record| {
+        // Of a TAP nothing is left after a power cut.
+        self.put_for_this_boot(|record| {
             if let Some(place) = &mut record.network {
                 place.slot = Some(attachment.slot);
             }

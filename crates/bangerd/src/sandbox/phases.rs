@@ -276,7 +276,11 @@ impl Prepared {
             resumed: resumes,
             fingerprint: self.fingerprint.clone(),
         };
-        if let Err(fault) = work.put(|record| record.run = Some(run)).await {
+        // Of a VMM nothing is left after a power cut.
+        if let Err(fault) = work
+            .put_for_this_boot(|record| record.run = Some(run))
+            .await
+        {
             // What is not recorded must not be.
             kill_and_wait(&process).await?;
             return Err(fault);
@@ -376,14 +380,11 @@ impl Met {
             link: self.link,
             agent_version: self.agent_version,
         };
-        work.put(|record| {
-            if let Some(run) = &mut record.run {
-                run.times.agent_answered = answered;
-                run.kernel_release = configured.kernel_release;
-                run.init_started = configured.init_started;
-            }
-        })
-        .await?;
+        work.learn(|run| {
+            run.times.agent_answered = answered;
+            run.kernel_release = configured.kernel_release;
+            run.init_started = configured.init_started;
+        });
         Ok((self.process, started))
     }
 }
@@ -489,10 +490,6 @@ pub(super) async fn settle(work: &mut Work) -> Result<(), Fault> {
     });
     settled.await.map_err(not_settled)?;
     let settled = work.begun.elapsed();
-    work.put(|record| {
-        if let Some(run) = &mut record.run {
-            run.times.init_settled = Some(settled);
-        }
-    })
-    .await
+    work.learn(|run| run.times.init_settled = Some(settled));
+    Ok(())
 }

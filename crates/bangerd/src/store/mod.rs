@@ -9,6 +9,7 @@ mod operations;
 mod reserve;
 mod rows;
 mod stored;
+mod thread;
 
 pub use look::{Look, look};
 
@@ -17,12 +18,13 @@ use crate::record::Record;
 use banger_model::SandboxId;
 use banger_proto::fault::{Fault, FaultCode};
 pub use operations::OperationRow;
-use reserve::Reserve;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 pub use stored::{read_spec, spec_text};
+pub use thread::Durable;
+use thread::{Asked, Database, Job, Terms};
 use tokio::sync::oneshot;
 
 /// Ordered; one that was released is never edited.
@@ -51,6 +53,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up("ALTER TABLE sandboxes ADD COLUMN leftovers TEXT;"),
     M::up(operations::TABLE),
     M::up("ALTER TABLE sandboxes ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';"),
+    M::up("ALTER TABLE operations ADD COLUMN cancelled_at INTEGER;"),
 ];
 
 /// Why the store could not be used.
@@ -132,60 +135,6 @@ impl std::fmt::Display for Unreadable {
     }
 }
 
-type Job = Box<dyn FnOnce(&mut Database) + Send>;
-
-/// What the store's thread works with.
-struct Database {
-    path: PathBuf,
-    connection: Connection,
-    reserve: Reserve,
-}
-
-impl Database {
-    /// Opens it; on a full disk with the room that is held for it.
-    fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut reserve = Reserve::of(path);
-        let connection = match open(path) {
-            Err(error) if is_full(&error, path) && reserve.give_up() => open(path),
-            other => other,
-        };
-        let connection = connection.map_err(|error| named(error, path))?;
-        reserve.hold();
-        Ok(Self {
-            path: path.to_owned(),
-            connection,
-            reserve,
-        })
-    }
-
-    /// Does a piece of work; once more with the room that is held when the disk is full.
-    fn work<T>(
-        &mut self,
-        work: impl Fn(&mut Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let worked = match work(&mut self.connection) {
-            Err(error) if is_full(&error, &self.path) && self.reserve.give_up() => {
-                tracing::warn!("the disk is full: recording with the room held for it");
-                work(&mut self.connection)
-            }
-            Ok(done) => {
-                self.reserve.hold();
-                Ok(done)
-            }
-            other => other,
-        };
-        worked.map_err(|error| named(error, &self.path))
-    }
-
-    /// As [`Self::work`], without the room that is held.
-    fn work_with_what_is_free<T>(
-        &mut self,
-        work: impl Fn(&mut Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        work(&mut self.connection).map_err(|error| named(error, &self.path))
-    }
-}
-
 /// Whether a failure comes from a full disk. SQLite has a code for a page that cannot be written; what
 /// goes wrong around that (its index, a new file) are errors like others.
 fn is_full(error: &StoreError, database: &Path) -> bool {
@@ -220,7 +169,7 @@ fn named(error: StoreError, database: &Path) -> StoreError {
 
 /// A handle to the store's thread. Cheap to clone; the thread ends with the last handle.
 #[derive(Clone)]
-pub struct Store(mpsc::Sender<Job>);
+pub struct Store(mpsc::Sender<Box<dyn Job>>);
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -234,44 +183,45 @@ impl Store {
     /// # Errors
     /// [`StoreError::Open`], [`StoreError::Schema`]; the file's bytes are as they were then.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut database = Database::open(path)?;
-        let (jobs, inbox) = mpsc::channel::<Job>();
+        let database = Database::open(path)?;
+        let (jobs, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new().name("store".into());
         thread
-            .spawn(move || {
-                while let Ok(job) = inbox.recv() {
-                    job(&mut database);
-                }
-            })
+            .spawn(move || database.serve(&inbox))
             .map_err(|_| StoreError::Closed)?;
         Ok(Self(jobs))
     }
 
-    async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
+    /// Reads something.
+    async fn read<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: Fn(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+        W: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.on_its_thread(move |database| database.work(work))
-            .await
+        self.write(Durable::ThisBoot, work).await
     }
 
-    async fn run_with_what_is_free<T, W>(&self, work: W) -> Result<T, StoreError>
+    /// Does a piece of work, on a full disk with the room that is held.
+    async fn write<T, W>(&self, durable: Durable, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: Fn(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+        W: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.on_its_thread(move |database| database.work_with_what_is_free(work))
-            .await
+        let held_room = true;
+        self.on_its_thread(Terms { durable, held_room }, work).await
     }
 
-    async fn on_its_thread<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    async fn on_its_thread<T, W>(&self, terms: Terms, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let (answer, waiting) = oneshot::channel();
-        let job: Job = Box::new(move |database| {
-            let _nobody_waits = answer.send(work(database));
+        let job = Box::new(Asked {
+            terms,
+            work,
+            done: None,
+            answer,
         });
         self.0.send(job).map_err(|_| StoreError::Closed)?;
         waiting.await.map_err(|_| StoreError::Closed)?
@@ -282,8 +232,17 @@ impl Store {
     /// # Errors
     /// When the disk is full or the name is taken.
     pub async fn put(&self, record: &Record) -> Result<(), StoreError> {
+        self.put_as(Durable::Always, record).await
+    }
+
+    /// Writes a record, new or known, which a power cut may take back or not.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn put_as(&self, durable: Durable, record: &Record) -> Result<(), StoreError> {
         let row = stored::Row::from(record);
-        self.run(move |connection| row.write(connection)).await
+        self.write(durable, move |connection| row.write(connection))
+            .await
     }
 
     /// Forgets a record; one that is not there is a success.
@@ -291,8 +250,9 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn remove(&self, id: SandboxId) -> Result<(), StoreError> {
-        self.run(move |connection| {
-            connection.execute("DELETE FROM sandboxes WHERE id = ?1", [id.to_string()])?;
+        self.write(Durable::Always, move |connection| {
+            let mut statement = connection.prepare("DELETE FROM sandboxes WHERE id = ?1")?;
+            statement.execute([id.to_string()])?;
             Ok(())
         })
         .await
@@ -303,7 +263,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn setting(&self, key: &'static str) -> Result<Option<String>, StoreError> {
-        self.run(move |connection| {
+        self.read(move |connection| {
             let mut statement = connection.prepare("SELECT value FROM settings WHERE key = ?1")?;
             let mut rows = statement.query([key])?;
             Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
@@ -316,7 +276,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn put_setting(&self, key: &'static str, value: String) -> Result<(), StoreError> {
-        self.run(move |connection| {
+        self.write(Durable::Always, move |connection| {
             connection.execute(
                 "INSERT INTO settings (key, value) VALUES (?1, ?2)
                  ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -332,7 +292,7 @@ impl Store {
     /// # Errors
     /// When the database as a whole cannot be read.
     pub async fn all(&self) -> Result<(Vec<Record>, Vec<Unreadable>), StoreError> {
-        self.run(|connection| rows::read_all(connection)).await
+        self.read(rows::read_all).await
     }
 }
 
@@ -346,8 +306,8 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(in_file)?;
-    // Every pragma in the call that opens (lesson L-21). `FULL`: intent is durable before the first
-    // host object is made. A short log is written over soon: on a full disk it need not grow.
+    // Every pragma in the call that opens (lesson L-21); `synchronous` is each transaction's own
+    // ([`Durable`]). A short log is written over soon: on a full disk it need not grow.
     connection
         .execute_batch(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL;

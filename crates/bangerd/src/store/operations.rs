@@ -1,6 +1,6 @@
 //! The journal of operations, as rows. What they mean is for [`crate::operation::journal`] to know.
 
-use super::{Store, StoreError};
+use super::{Durable, Store, StoreError, Terms};
 use rusqlite::{Connection, Row, named_params};
 
 /// Numbers count up, so that the oldest are found without a sort.
@@ -20,7 +20,8 @@ pub(super) const TABLE: &str = "CREATE TABLE operations (
     CREATE INDEX operations_unfinished ON operations (number) WHERE ended_at IS NULL;";
 
 const COLUMNS: &str =
-    "id, form, kind, sandbox, name, request, boot, begun_at, ended_at, outcome FROM operations";
+    "id, form, kind, sandbox, name, request, boot, begun_at, ended_at, outcome, cancelled_at
+     FROM operations";
 
 /// One operation as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct OperationRow {
     pub begun_at: u64,
     /// When it ended, and its outcome as JSON.
     pub ended: Option<(u64, String)>,
+    /// Whether somebody was told that it is cancelled. Not of a new one.
+    pub cancelled: bool,
 }
 
 impl OperationRow {
@@ -60,6 +63,7 @@ impl OperationRow {
             boot: row.get(6)?,
             begun_at: seconds(row.get(7)?),
             ended: ended_at.map(|at| (seconds(at), outcome.unwrap_or_default())),
+            cancelled: row.get::<_, Option<i64>>(10)?.is_some(),
         })
     }
 
@@ -84,25 +88,26 @@ fn stored(seconds: u64) -> i64 {
 }
 
 impl Store {
-    /// Writes an operation that begins; durable afterwards. Only one that frees room may take the room
-    /// that is held for a full disk: what needs some is refused there anyway.
+    /// Writes an operation that begins. Only one that frees room may take the room that is held for a
+    /// full disk: what needs some is refused there anyway.
     ///
     /// # Errors
     /// When the database cannot be written.
     pub async fn put_operation(
         &self,
         row: OperationRow,
+        durable: Durable,
         frees_room: bool,
     ) -> Result<(), StoreError> {
-        if frees_room {
-            return self.run(move |connection| row.write(connection)).await;
-        }
-        self.run_with_what_is_free(move |connection| row.write(connection))
-            .await
+        let held_room = frees_room;
+        self.on_its_thread(Terms { durable, held_room }, move |connection| {
+            row.write(connection)
+        })
+        .await
     }
 
-    /// Writes the outcome of an operation, and forgets all but the newest `kept` that have ended. The
-    /// disk is not waited for: what a power cut loses is found out again.
+    /// Writes the outcome of an operation, and forgets all but the newest `kept` that have ended. What a
+    /// power cut loses of it is found out again.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -113,11 +118,22 @@ impl Store {
         outcome: String,
         kept: u32,
     ) -> Result<(), StoreError> {
-        self.run(move |connection| {
-            connection.execute_batch("PRAGMA synchronous = NORMAL;")?;
-            let written = end(connection, &id, ended_at, &outcome, kept);
-            connection.execute_batch("PRAGMA synchronous = FULL;")?;
-            written
+        self.write(Durable::ThisBoot, move |connection| {
+            end(connection, &id, ended_at, &outcome, kept)
+        })
+        .await
+    }
+
+    /// Writes that an operation is not wanted any more; of one that has ended it is too late.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn put_cancelled(&self, id: String, at: u64) -> Result<(), StoreError> {
+        self.write(Durable::Always, move |connection| {
+            let cancel =
+                "UPDATE operations SET cancelled_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
+            connection.execute(cancel, (&id, stored(at)))?;
+            Ok(())
         })
         .await
     }
@@ -131,7 +147,7 @@ impl Store {
         ended: bool,
         most: u32,
     ) -> Result<Vec<OperationRow>, StoreError> {
-        self.run(move |connection| {
+        self.read(move |connection| {
             let which = if ended { "IS NOT NULL" } else { "IS NULL" };
             let mut statement = connection.prepare(&format!(
                 "SELECT {COLUMNS} WHERE ended_at {which} ORDER BY number DESC LIMIT ?1"
@@ -147,7 +163,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn operation(&self, id: String) -> Result<Option<OperationRow>, StoreError> {
-        self.run(move |connection| {
+        self.read(move |connection| {
             let mut statement = connection.prepare(&format!("SELECT {COLUMNS} WHERE id = ?1"))?;
             let mut rows = statement.query_map([&id], OperationRow::read)?;
             Ok(rows.next().transpose()?)
@@ -157,42 +173,17 @@ impl Store {
 }
 
 fn end(
-    connection: &mut Connection,
+    connection: &Connection,
     id: &str,
     ended_at: u64,
     outcome: &str,
     kept: u32,
 ) -> Result<(), StoreError> {
-    let change = connection.transaction()?;
-    change.execute(
-        "UPDATE operations SET ended_at = ?2, outcome = ?3 WHERE id = ?1",
-        (id, stored(ended_at), outcome),
-    )?;
-    change.execute(
-        "DELETE FROM operations WHERE ended_at IS NOT NULL
-            AND number <= (SELECT max(number) FROM operations) - ?1",
-        [kept],
-    )?;
-    Ok(change.commit()?)
-}
-
-#[cfg(test)]
-mod t1 {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_disk_is_waited_for_again_after_an_outcome() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = Store::open(&directory.path().join("state.db")).expect("opened");
-        let level = |store: Store| async move {
-            let read = store.run(|connection| {
-                Ok(connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))?)
-            });
-            read.await.expect("read")
-        };
-        assert_eq!(level(store.clone()).await, 2, "FULL");
-        let outcome = store.put_outcome("op-aaaaaa".into(), 1, "{}".into(), 5);
-        outcome.await.expect("written");
-        assert_eq!(level(store).await, 2, "FULL");
-    }
+    let end = "UPDATE operations SET ended_at = ?2, outcome = ?3 WHERE id = ?1";
+    let mut end = connection.prepare(end)?;
+    end.execute((id, stored(ended_at), outcome))?;
+    let forget = "DELETE FROM operations WHERE ended_at IS NOT NULL
+            AND number <= (SELECT max(number) FROM operations) - ?1";
+    connection.prepare(forget)?.execute([kept])?;
+    Ok(())
 }

@@ -13,6 +13,14 @@ use std::time::Duration;
 /// How long the client of a creation may take to come back after the daemon was lost.
 const CREATION_GRACE: Duration = Duration::from_secs(15);
 
+/// How the daemon before left an operation.
+struct Left {
+    /// The host has not been restarted since.
+    same_boot: bool,
+    /// Somebody was told that it is cancelled.
+    cancelled: bool,
+}
+
 impl Supervisor {
     /// Goes on with every operation that the journal has and nobody ended, in the order in which they
     /// began. To be called once every sandbox has its driver; waits for none of them.
@@ -28,9 +36,16 @@ impl Supervisor {
         };
         for unfinished in journal.unfinished_operations().await? {
             match unfinished.entry {
+                Ok(entry) if unfinished.cancelled && !entry.asked.is_its_clients() => {
+                    tracing::info!(op = %entry.op, "the daemon before was told to cancel this");
+                    self.end_cancelled(entry, show.clone());
+                }
                 Ok(entry) => {
-                    let same_boot = unfinished.same_boot;
-                    self.go_on_with(entry, same_boot, show.clone()).await;
+                    let left = Left {
+                        same_boot: unfinished.same_boot,
+                        cancelled: unfinished.cancelled,
+                    };
+                    self.go_on_with(entry, left, show.clone()).await;
                 }
                 Err(why) => self.give_up(unfinished.op, &why).await,
             }
@@ -41,11 +56,14 @@ impl Supervisor {
     async fn go_on_with(
         &self,
         entry: Entry,
-        same_boot: bool,
+        left: Left,
         show: impl Fn(Made) -> Result<Value, Fault> + Send + 'static,
     ) {
         let (op, kind, name) = (entry.op, entry.asked.kind(), entry.subject.name.clone());
-        let fate = self.fate(&entry, same_boot);
+        let fate = match left.cancelled {
+            true => Fate::IsUndone,
+            false => self.fate(&entry, left.same_boot),
+        };
         tracing::info!(%op, kind, name, ?fate, "the daemon before did not end this");
         let (asked, subject) = (entry.asked.clone(), entry.subject.clone());
         let sandbox = subject
@@ -53,7 +71,9 @@ impl Supervisor {
             .and_then(|id| self.services.registry.get(id));
         let kept = sandbox
             .clone()
-            .filter(|sandbox| matches!(asked, Asked::Create { .. }) && has_run(sandbox));
+            .filter(|sandbox| matches!(asked, Asked::Create { .. }) && has_run(sandbox))
+            // What a power cut has lost may be that it came to its end before it was cancelled.
+            .filter(|_| !(left.cancelled && left.same_boot));
         let is_over = kept.is_some();
         // In line at once: others that are gone on with, and requests, come behind it.
         let line = match (&asked, sandbox) {

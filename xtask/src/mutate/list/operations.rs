@@ -6,12 +6,38 @@ use crate::mutate::Mutation;
 pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "an operation is recorded before it touches anything",
-        file: "crates/bangerd/src/operation/mod.rs",
-        from: "recorded => Ok(recorded?),",
-        to: "recorded => Ok(drop(recorded)),",
+        file: "crates/bangerd/src/operation/recording.rs",
+        from: "            Err(fault) if entry.asked.frees_room() => {",
+        to: "            Err(fault) if entry.asked.frees_room() || !fault.message.is_empty() => {",
         test: unit(
             "bangerd",
             "operation::journal::t1::what_cannot_be_recorded_is_not_begun_unless_it_frees_room",
+        ),
+    },
+    Mutation {
+        holds: "an end that could not be recorded is recorded later",
+        file: "crates/bangerd/src/operation/recording.rs",
+        from: "            tokio::spawn(end_later(journal.clone(), op, last.clone()));",
+        to: "            drop(end_later(journal.clone(), op, last.clone()));",
+        test: whole(
+            "operations::wish::an_end_that_could_not_be_recorded_is_recorded_later_and_nothing_is_done_twice",
+        ),
+    },
+    Mutation {
+        holds: "the wish to cancel outlives the daemon",
+        file: "crates/bangerd/src/supervise/cancel.rs",
+        from: "        self.operations.record_wish(&operation.entry).await;",
+        to: "",
+        test: whole("operations::wish::what_was_cancelled_is_not_gone_on_with_by_the_next_daemon"),
+    },
+    Mutation {
+        holds: "a download that nobody wants ends with all that it has started",
+        file: "crates/bangerd/src/disks/child.rs",
+        from: "        signal(&group, Signal::TERM);
+    })))",
+        to: "    })))",
+        test: whole(
+            "operations::makings::a_kernel_that_nobody_wants_any_more_ends_its_download_with_all_that_it_started",
         ),
     },
     Mutation {

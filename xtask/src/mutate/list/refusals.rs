@@ -141,7 +141,7 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "a daemon starts on a full disk",
-        file: "crates/bangerd/src/store/mod.rs",
+        file: "crates/bangerd/src/store/thread.rs",
         from: "Err(error) if is_full(&error, path) && reserve.give_up() => open(path),",
         to: "Err(error) if is_full(&error, path) && !reserve.give_up() => open(path),",
         test: full_disk("full_disk::a_daemon_that_starts_on_a_full_disk_finds_everything"),

@@ -40,6 +40,7 @@ impl Fault {
     fn can_strike(self, scenario: Scenario, place: &str) -> bool {
         let writes = [
             "record-",
+            "journal-",
             "make-state-directory",
             "make-system-disk",
             "make-work-disk",
@@ -60,9 +61,11 @@ pub(super) struct Cell {
     pub(super) name: String,
 }
 
-/// A world with a bridge, a bystander, and a daemon that can be asked for faults.
+/// A world with a bridge, a bystander, and a daemon that can be asked for faults. What is there before any
+/// of them is on record.
 pub(super) fn world() -> World {
     let world = World::simulated_bridged().with_faults();
+    world.record_baseline();
     start(&world, BYSTANDER);
     world
 }
@@ -125,10 +128,17 @@ pub(super) fn strike(fault: Fault, scenarios: &[Scenario]) {
         let health = api::get(&world, &format!("/v1/sandboxes/{BYSTANDER}/health"));
         assert_eq!(health.expect("an answer").status, 200);
     }
+    leave_nothing(&world);
+}
+
+/// The bystander is deleted, and nothing is left: by the world's own look, and by what the doctor proves.
+pub(super) fn leave_nothing(world: &World) {
     let _ = world.run(["vm", "rm", BYSTANDER]).good();
     world.assert_nothing_left();
+    world.prove_nothing_left();
     world.stop_daemon();
-    crate::bridge::nothing_is_left_on_the_host(&world);
+    crate::bridge::nothing_is_left_on_the_host(world);
+    world.prove_nothing_left();
 }
 
 pub(super) fn each(cells: &[Cell], work: impl Fn(&Cell) + Sync) {

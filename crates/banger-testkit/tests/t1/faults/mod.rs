@@ -26,6 +26,15 @@ fn every_step_that_is_planned_is_a_place_where_a_fault_can_strike() {
             records.count() >= 2,
             "{scenario:?} records nothing: {passed:?}"
         );
+        let journal = passed.iter().filter(|place| place.starts_with("journal-"));
+        let both = ["begun", "ended"]
+            .map(|what| ["before", "after"].map(|side| format!("journal-{what}.{side}")));
+        let both = if scenario.is_operation() {
+            both.concat()
+        } else {
+            vec![]
+        };
+        assert_eq!(journal.cloned().collect::<Vec<_>>(), both, "{scenario:?}");
     }
 }
 

@@ -110,6 +110,11 @@ impl Scenario {
         )
     }
 
+    /// Whether somebody asks for it: what happens by itself is in no journal.
+    pub(super) const fn is_operation(self) -> bool {
+        !matches!(self, Self::End | Self::Reconcile)
+    }
+
     /// States in which it may come to rest; empty for gone.
     pub(super) const fn ends(self) -> &'static [&'static str] {
         match self {
@@ -194,7 +199,6 @@ fn post(world: &World, path: &str, body: &Value) -> std::io::Result<api::Answer>
 }
 
 pub(super) fn verb(world: &World, name: &str, verb: &str) -> std::io::Result<api::Answer> {
-    // Without a body: one that the daemon does not read resets the connection when it is closed.
     let path = format!("/v1/sandboxes/{name}");
     match verb {
         "delete" => api::request(world, "DELETE", &path, None),

@@ -1,6 +1,6 @@
 //! A step fails, and then one of the undos: for each two of a plan.
 
-use super::matrix::{Cell, each, settle, world};
+use super::matrix::{Cell, each, leave_nothing, settle, world};
 use super::scenario::{Scenario, show, verb};
 use banger_model::plan::{Goal, HostObject, Step, Survey, plan};
 use banger_testkit::World;
@@ -82,8 +82,5 @@ fn what_an_undo_could_not_remove_is_kept_until_a_repair_removes_it() {
         });
         each(&cells, |cell| cell.clear(&world));
     }
-    let _ = world.run(["vm", "rm", "bystander"]).good();
-    world.assert_nothing_left();
-    world.stop_daemon();
-    crate::bridge::nothing_is_left_on_the_host(&world);
+    leave_nothing(&world);
 }

@@ -61,6 +61,7 @@ async fn what_this_daemon_does_not_understand_is_told_apart_and_can_be_ended() {
         boot: "an earlier one".into(),
         begun_at: 1,
         ended: None,
+        cancelled: false,
     };
     let stop = r#"{"kind":"stop"}"#;
     for row in [
@@ -68,7 +69,10 @@ async fn what_this_daemon_does_not_understand_is_told_apart_and_can_be_ended() {
         row("op-bbbbbb", FORM + 1, stop),
         row("nonsense", FORM, stop),
     ] {
-        store.put_operation(row, false).await.expect("written");
+        store
+            .put_operation(row, Durable::Always, false)
+            .await
+            .expect("written");
     }
     let found = store.unfinished_operations().await.expect("read");
     assert_eq!(found.len(), 3);
