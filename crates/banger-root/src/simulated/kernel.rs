@@ -70,11 +70,7 @@ impl Kernel for SimulatedKernel {
         }
         state.forget(&numbers);
         if names.iter().any(|name| name == self.place.bridge.as_str()) {
-            for (switch, _) in BRIDGE_SWITCHES {
-                state.switches.remove(&switch);
-            }
-            // What resolved knows belongs to the link.
-            state.resolved = state.resolved.take().map(|_| BTreeMap::new());
+            state.forget_bridge();
         }
         Ok(())
     }
@@ -137,6 +133,9 @@ impl Kernel for SimulatedKernel {
 
     fn resolvectl(&self, arguments: &[&str]) -> Option<String> {
         let mut state = self.state();
+        if state.resolved.is_some() && !matches!(arguments, ["dns" | "domain", _]) {
+            state.told_resolved.push(arguments.join(" "));
+        }
         let known = state.resolved.as_mut()?;
         match arguments {
             ["revert", _] => {
@@ -169,6 +168,26 @@ impl Kernel for SimulatedKernel {
 }
 
 impl State {
+    /// Removes an interface as another program would.
+    pub fn remove_link(&mut self, name: &str) {
+        let Some(link) = self.link(name) else {
+            return;
+        };
+        let (index, is_bridge) = (link.index, link.is_bridge);
+        self.forget(&[index].into());
+        if is_bridge {
+            self.forget_bridge();
+        }
+    }
+
+    /// What the kernel and resolved keep for the bridge goes with it.
+    fn forget_bridge(&mut self) {
+        for (switch, _) in BRIDGE_SWITCHES {
+            self.switches.remove(&switch);
+        }
+        self.resolved = self.resolved.take().map(|_| BTreeMap::new());
+    }
+
     fn forget(&mut self, numbers: &BTreeSet<u32>) {
         self.links.retain(|link| !numbers.contains(&link.index));
         self.addresses

@@ -36,6 +36,8 @@ pub struct State {
     pub switches: BTreeMap<Switch, i32>,
     /// What resolved knows of the bridge, by what `resolvectl` calls it; none where there is none.
     pub resolved: Option<BTreeMap<String, String>>,
+    /// What `resolvectl` was asked to change, call by call.
+    pub told_resolved: Vec<String>,
     /// Lines of nft's trace that a probe will see.
     pub trace: Vec<String>,
     /// How many more changes succeed; none for all of them.

@@ -15,6 +15,7 @@ use crate::judge::{self, Peer, Place};
 use crate::run::leave_with_input;
 use banger_linux::seqpacket::{Connection, Listener};
 use banger_proto::root::{Outcome, PACKET_MAX, Refusal, Reply};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -25,6 +26,14 @@ use std::time::{Duration, Instant};
 pub const SOCKET: &str = "kernel.sock";
 /// What a test sends to add an interface as another program would; its name follows.
 pub const ADD_LINK: &str = "add-link ";
+/// What a test sends to remove one as another program would; its name follows.
+pub const REMOVE_LINK: &str = "remove-link ";
+/// What a test sends to have systemd-resolved forget what it knows of the bridge.
+pub const RESOLVED_FORGETS: &str = "resolved-forgets";
+/// What a test sends to have no systemd-resolved from now on.
+pub const NO_RESOLVED: &str = "no-resolved";
+/// What a test sends to be answered with what systemd-resolved was told, a line each.
+pub const TOLD_RESOLVED: &str = "told-resolved";
 /// What a test sends to have only so many more changes succeed; the number follows, or nothing.
 pub const CHANGES_LEFT: &str = "changes-left ";
 /// What a test sends to have a helper of another version from now on; the version follows.
@@ -123,7 +132,7 @@ fn serve_host(socket: &Path, place: &Place) -> Result<(), String> {
             return;
         };
         let answer = match told(&kernel, &mut place, &packet) {
-            Some(()) => Ok(Vec::from(*b"done")),
+            Some(said) => Ok(said.into_bytes()),
             None => answer(connection, &packet, &kernel, &place).encode(),
         };
         // Whoever asked may be gone.
@@ -133,20 +142,27 @@ fn serve_host(socket: &Path, place: &Place) -> Result<(), String> {
     })
 }
 
-/// Does what a test tells; none for a request.
-fn told(kernel: &SimulatedKernel, place: &mut Place, packet: &[u8]) -> Option<()> {
+/// Does what a test tells, and what is to be said of it; none for a request.
+fn told(kernel: &SimulatedKernel, place: &mut Place, packet: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(packet).ok()?;
-    if let Some(version) = text.strip_prefix(BE_OF_VERSION) {
-        version.clone_into(&mut place.version);
-        return Some(());
+    let mut state = kernel.state();
+    match text {
+        RESOLVED_FORGETS => state.resolved = Some(BTreeMap::new()),
+        NO_RESOLVED => state.resolved = None,
+        TOLD_RESOLVED => return Some(state.told_resolved.join("\n")),
+        _ => {
+            if let Some(version) = text.strip_prefix(BE_OF_VERSION) {
+                version.clone_into(&mut place.version);
+            } else if let Some(name) = text.strip_prefix(ADD_LINK) {
+                state.add_link(name);
+            } else if let Some(name) = text.strip_prefix(REMOVE_LINK) {
+                state.remove_link(name);
+            } else {
+                state.changes_left = text.strip_prefix(CHANGES_LEFT)?.parse().ok();
+            }
+        }
     }
-    if let Some(name) = text.strip_prefix(ADD_LINK) {
-        kernel.state().add_link(name);
-        return Some(());
-    }
-    let left = text.strip_prefix(CHANGES_LEFT)?;
-    kernel.state().changes_left = left.parse().ok();
-    Some(())
+    Some("done".to_owned())
 }
 
 fn answer(

@@ -1,7 +1,7 @@
 //! What the daemon asks of the host: one question, and why it may have no answer.
 
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::root::{Answer, OpId, Refusal, Survey, Verb};
+use banger_proto::root::{Answer, Change, OpId, Refusal, Survey, Verb};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 
@@ -65,13 +65,17 @@ pub(super) async fn survey(host: &dyn Host, op: OpId) -> Result<Survey, HostErro
     }
 }
 
-/// Asks for a change.
+/// Asks for a change; what was changed.
 ///
 /// # Errors
 /// As [`Host::ask`].
-pub(super) async fn change(host: &dyn Host, op: OpId, verb: Verb) -> Result<(), HostError> {
+pub(super) async fn change(
+    host: &dyn Host,
+    op: OpId,
+    verb: Verb,
+) -> Result<Vec<Change>, HostError> {
     match host.ask(op, verb).await? {
-        Answer::Changes(_) => Ok(()),
+        Answer::Changes(changes) => Ok(changes),
         other => Err(nonsense(&other)),
     }
 }

@@ -99,6 +99,8 @@ impl HostNetwork {
             bridge: needed,
             policy: needed,
         };
-        ask(&*host, op, "sweep the host's network", sweep).await
+        ask(&*host, op, "sweep the host's network", sweep)
+            .await
+            .map(drop)
     }
 }

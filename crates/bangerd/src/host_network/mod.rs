@@ -38,6 +38,7 @@ use crate::store::Store;
 use banger_model::subnet::Subnet;
 use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::root::{Change, Verb};
 use host::Host;
 use ready::Ready;
 use std::collections::BTreeMap;
@@ -244,13 +245,8 @@ fn cannot(what: &str, error: impl std::fmt::Display) -> Fault {
     Fault::new(FaultCode::Failed, format!("cannot {what}: {error}"))
 }
 
-/// Asks for one change, as a fault.
-async fn ask(
-    host: &dyn Host,
-    op: OpId,
-    what: &str,
-    verb: banger_proto::root::Verb,
-) -> Result<(), Fault> {
+/// Asks for one change, as a fault; what was changed.
+async fn ask(host: &dyn Host, op: OpId, what: &str, verb: Verb) -> Result<Vec<Change>, Fault> {
     host::change(host, op, verb).await.map_err(|error| {
         let fault = Fault::from(error);
         let remedy = fault.remedy.clone();

@@ -17,13 +17,14 @@ use banger_model::host_names::{Mac, TapSlot};
 use banger_model::subnet::{HostPart, Subnet};
 use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::root::{Mtu, Verb};
+use banger_proto::root::{Did, Mtu, Verb};
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long `banger doctor`, and a daemon that leaves, wait for rules that are on their way to the host.
@@ -40,6 +41,8 @@ pub(super) struct Ready {
     pool: TapPool,
     rules: Rules,
     names: Arc<NameService<Resolved>>,
+    /// The bridge is being made again, or that was broken off: guests may not be on it.
+    apart: AtomicBool,
 }
 
 /// Tells systemd-resolved through the helper.
@@ -58,6 +61,7 @@ impl ResolverRouting for Resolved {
             Verb::SetResolver { dns_port },
         )
         .await
+        .map(drop)
     }
 
     async fn revert(&self) -> Result<(), Fault> {
@@ -68,6 +72,7 @@ impl ResolverRouting for Resolved {
             Verb::ClearResolver {},
         )
         .await
+        .map(drop)
     }
 }
 
@@ -125,7 +130,15 @@ impl Ready {
             host,
             frame,
             mtu,
+            apart: AtomicBool::new(false),
         };
+        let is_port = |slot: &_| {
+            let mut taps = found.taps.iter();
+            taps.any(|tap| tap.slot == *slot && tap.on_bridge)
+        };
+        if !slots.iter().all(is_port) {
+            ready.join_again(op).await;
+        }
         ready.serve_names(config.dns_address, op).await;
         for (id, adopted) in adopted {
             ready.rules.set(id, adopted.place(), op);
@@ -159,6 +172,12 @@ impl Ready {
         }
         self.rules
             .serve_names_at(NonZeroU16::new(served.port()), op);
+        self.tell_resolver();
+    }
+
+    /// Has the host's resolver ask for names here, behind whoever goes on meanwhile. It may have forgotten,
+    /// whenever the link was changed.
+    fn tell_resolver(&self) {
         let names = Arc::clone(&self.names);
         tokio::spawn(async move { names.ensure_routing().await });
     }
@@ -199,23 +218,42 @@ impl Ready {
         self.names.address()
     }
 
-    /// Whether the bridge's interface exists; asked of the kernel without the helper.
+    /// Whether the bridge's interface exists, with guests on it; asked of the kernel without the helper.
     pub(super) fn bridge_is_there(&self) -> bool {
+        if self.apart.load(Ordering::Relaxed) {
+            return false;
+        }
         // Not by /sys: what that shows is the network of whoever mounted it.
         let asked = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None);
         asked.is_ok_and(|socket| name_to_index(socket, self.frame.bridge.as_str()).is_ok())
     }
 
-    /// The bridge vanished under us: it is made again, and what hung on it.
+    /// The bridge is not seen: it is made again where it has vanished under us, and what hung on it.
     pub(super) async fn make_again(&self, op: OpId) -> Result<(), Fault> {
         let verb = Verb::EnsureBridge {
             subnet: self.frame.subnet,
             mtu: self.mtu,
         };
-        ask(&*self.host, op, "make the bridge again", verb).await?;
-        self.rules.again(op);
-        self.names.ensure_routing().await;
+        // Whoever waits for this may go away in the middle.
+        let was_apart = self.apart.swap(true, Ordering::Relaxed);
+        let changes = ask(&*self.host, op, "make the bridge again", verb).await?;
+        // A helper may see what we do not: its host may be another one.
+        let was_there = changes.iter().all(|change| change.did == Did::WasSo);
+        if was_apart || !was_there {
+            self.join_again(op).await;
+            self.rules.again(op);
+            self.tell_resolver();
+        }
+        self.apart.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Has guests on a bridge that was made anew. Those that cannot be keep nobody else from it; `banger
+    /// doctor` names them.
+    async fn join_again(&self, op: OpId) {
+        if let Err(error) = self.pool.join_again(op).await {
+            tracing::error!(%op, "guests are cut off from the bridge, which was made anew: {error}");
+        }
     }
 
     pub(super) async fn attach(
@@ -239,6 +277,7 @@ impl Ready {
             .map_err(|error| cannot("make a TAP", error))?;
         self.rules.set(id, wish.place(slot), op);
         self.tell_names();
+        self.tell_resolver();
         Ok(self.describe(id, slot, part))
     }
 
@@ -304,14 +343,15 @@ impl Ready {
         Some(self.describe(id, place.slot, place.host_part))
     }
 
-    /// Removes everything from the host, unless a guest is there.
+    /// Serves names no longer, and says so to the host's resolver; removes everything else from the host,
+    /// unless a guest is there.
     pub(super) async fn leave(&self, op: OpId) {
-        if !self.rules.places().is_empty() {
-            return;
-        }
-        self.names.revert_routing().await;
         if let Err(error) = self.names.stop().await {
             tracing::warn!("{error}");
+        }
+        self.names.revert_routing().await;
+        if !self.rules.places().is_empty() {
+            return;
         }
         self.pool.close().await;
         // Rules that are on their way would come after the sweep.

@@ -18,6 +18,7 @@ const NAMES: usize = 5;
 pub(super) fn checks(name: &BridgeName, found: &Examined) -> Vec<Check> {
     let survey = &found.survey;
     let mut checks = vec![subnet(name, found)];
+    checks.extend(cut_off(name, survey));
     if let Some(bridge) = &survey.bridge {
         checks.extend(foreign(name, bridge));
         checks.extend(ports(name, bridge));
@@ -33,6 +34,14 @@ fn subnet(name: &BridgeName, found: &Examined) -> Check {
     match (&found.subnet, bridge) {
         // Guests that run go on, and what they reach may be another than they mean.
         (Err(fault), _) => from_fault(NAME, Verdict::Fail, fault.clone()),
+        (Ok(_), None) if found.wanted.is_some() => Check {
+            remedy: Some("start a machine: it is made anew, with those that run on it".to_owned()),
+            ..check(
+                NAME,
+                Verdict::Fail,
+                format!("{name} was removed by another program: guests reach nothing"),
+            )
+        },
         (Ok(subnet), None) => {
             let found = format!("{subnet}; not made yet: the first start of a guest on it does");
             check(NAME, Verdict::Pass, found)
@@ -47,6 +56,22 @@ fn subnet(name: &BridgeName, found: &Examined) -> Check {
             ..check(NAME, Verdict::Fail, format!("{name} is down"))
         },
     }
+}
+
+/// TAPs that a guest has and that lead nowhere.
+fn cut_off(name: &BridgeName, survey: &Survey) -> Option<Check> {
+    survey.bridge.as_ref()?;
+    let taps = survey.taps.iter();
+    let apart = taps.filter(|tap| tap.whose.is_ours() && tap.in_use && !tap.on_bridge);
+    let names = some(apart.map(|tap| tap.slot.interface()).collect())?;
+    Some(Check {
+        remedy: Some(format!("`ip link set TAP master {name}` for each")),
+        ..check(
+            NAME,
+            Verdict::Fail,
+            format!("TAPs of guests that are no ports of {name}: {names}"),
+        )
+    })
 }
 
 fn owner(whose: &Whose) -> Option<String> {

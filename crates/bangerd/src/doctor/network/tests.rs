@@ -112,6 +112,29 @@ fn what_is_wrong_with_the_bridge_is_told() {
 }
 
 #[test]
+fn a_bridge_that_is_gone_under_its_guests_and_guests_that_are_not_on_it_are_told() {
+    insta::assert_snapshot!(lines(|found| found.survey.bridge = None), @r#"
+    Fail bridge: br-fc was removed by another program: guests reach nothing
+         remedy: start a machine: it is made anew, with those that run on it
+    "#);
+    let apart = |on_bridge, in_use| TapState {
+        slot: 3.try_into().unwrap(),
+        whose: Whose::Ours,
+        on_bridge,
+        up: true,
+        in_use,
+        owner: Some(0),
+    };
+    for harmless in [apart(true, true), apart(false, false)] {
+        assert_eq!(lines(|found| found.survey.taps = vec![harmless]), "");
+    }
+    insta::assert_snapshot!(lines(|found| found.survey.taps = vec![apart(false, true)]), @r#"
+    Fail bridge: TAPs of guests that are no ports of br-fc: tap-fc-3
+         remedy: `ip link set TAP master br-fc` for each
+    "#);
+}
+
+#[test]
 fn ports_are_told_before_the_last_is_taken() {
     let with = |ports| lines(|found| found.survey.bridge.as_mut().unwrap().ports = ports);
     assert!(!with(899).contains("Warn"));

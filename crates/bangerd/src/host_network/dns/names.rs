@@ -7,6 +7,7 @@ use banger_model::SandboxName;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long the host's resolver may take to be told. It is best effort: no start waits longer.
 const ROUTING_LIMIT: Duration = Duration::from_secs(5);
@@ -23,13 +24,20 @@ pub fn record_name(name: &SandboxName) -> String {
 pub struct NameService<R> {
     server: Mutex<Option<Arc<DnsServer>>>,
     routing: R,
+    /// Who tells the resolver, and who waits to do it for all that came meanwhile.
+    telling: Semaphore,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl<R: ResolverRouting> NameService<R> {
     /// One that does not run.
     pub const fn new(routing: R) -> Self {
-        let server = Mutex::new(None);
-        Self { server, routing }
+        Self {
+            server: Mutex::new(None),
+            routing,
+            telling: Semaphore::const_new(2),
+            turn: tokio::sync::Mutex::const_new(()),
+        }
     }
 
     /// Begins to serve an empty zone, and tells at which address, with its real port.
@@ -114,16 +122,22 @@ impl<R: ResolverRouting> NameService<R> {
         }
     }
 
-    /// Makes the host's resolver ask us, as far as it can be told. For the start of the daemon and
-    /// after the bridge was made anew; [`NameService::set`] does it too.
+    /// Makes the host's resolver ask us, as far as it can be told. For each start of a guest, and after the
+    /// bridge was made anew; [`NameService::set`] does it too. Where one waits to do it already, that one
+    /// does it for whoever comes.
     pub async fn ensure_routing(&self) {
+        let Ok(_place) = self.telling.try_acquire() else {
+            return;
+        };
+        let _turn = self.turn.lock().await;
         if let Some(address) = self.address() {
             best_effort("tell the resolver of", self.routing.ensure(address)).await;
         }
     }
 
-    /// Takes that back, when the daemon leaves for good.
+    /// Takes that back, when the daemon leaves.
     pub async fn revert_routing(&self) {
+        let _turn = self.turn.lock().await;
         best_effort("take back from the resolver", self.routing.revert()).await;
     }
 

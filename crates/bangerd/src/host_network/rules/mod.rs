@@ -197,6 +197,7 @@ async fn bring_once(
     let policy = policy(frame, wanted)?;
     change(host, op, Verb::SetPolicy { policy })
         .await
+        .map(drop)
         .map_err(|error: HostError| error.to_string())
 }
 

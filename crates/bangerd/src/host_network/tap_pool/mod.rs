@@ -92,7 +92,7 @@ impl TapPool {
             };
             let given = GiveBack(self, op, Some(slot));
             match change(&*self.0.host, op, make(&[slot].into())).await {
-                Ok(()) => {
+                Ok(_) => {
                     given.keep();
                     return Ok(slot);
                 }
@@ -122,6 +122,20 @@ impl TapPool {
     fn delete(&self, slot: TapSlot, op: OpId) {
         lock(&self.0.doomed).insert(slot, op);
         self.0.work.notify_one();
+    }
+
+    /// The bridge was made anew: all TAPs become ports of it, those of guests and those that wait.
+    ///
+    /// # Errors
+    /// When the host cannot; some may be without a bridge then.
+    pub(super) async fn join_again(&self, op: OpId) -> Result<(), HostError> {
+        // A batch at work was asked for before there was this bridge.
+        let _no_batch = self.0.closed.lock().await;
+        let all: Vec<_> = lock(&self.0.slots).made().collect();
+        for batch in all.chunks(BATCH_MAX) {
+            change(&*self.0.host, op, make(&batch.iter().copied().collect())).await?;
+        }
+        Ok(())
     }
 
     /// Forgets the pool, and fills it no more: its TAPs are to be swept. Returns when the batch is over

@@ -99,6 +99,11 @@ impl Slots {
         self.doomed.insert(slot);
     }
 
+    /// Those whose TAPs are there, or were asked for.
+    pub(super) fn made(&self) -> impl Iterator<Item = TapSlot> + '_ {
+        self.idle.union(&self.used).copied()
+    }
+
     /// The deletion of these is over.
     pub(super) fn deleted(&mut self, slots: &BTreeSet<TapSlot>) {
         self.doomed.retain(|slot| !slots.contains(slot));

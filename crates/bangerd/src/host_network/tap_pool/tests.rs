@@ -201,3 +201,19 @@ async fn a_tap_that_another_has_replaced_keeps_no_other_from_being_deleted() {
     until("ours is free", || pool.is_free(slot(2))).await;
     assert!(!pool.is_free(slot(1)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn all_taps_become_ports_of_a_bridge_that_was_made_anew() {
+    let host = NotingHost::new();
+    let used = (1..=100).map(slot).collect();
+    let pool = TapPool::new(host.clone(), 2, &used, [].into());
+    until("the pool is warm", || pool.has_idle(2)).await;
+    pool.join_again(new_id()).await.unwrap();
+    let joined = made(&host).split_off(1);
+    assert!(joined.iter().all(|batch| batch.len() <= BATCH_MAX));
+    assert_eq!(joined.concat(), (1..=102).collect::<Vec<_>>());
+    assert!(pool.has_idle(2));
+    host.fail("make_taps", true);
+    let error = pool.join_again(new_id()).await.unwrap_err();
+    assert!(error.to_string().contains("it was told to fail"));
+}

@@ -216,6 +216,25 @@ async fn a_resolver_that_fails_or_hangs_does_not_fail_set() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_many_who_have_the_resolver_told_at_once_one_tells_it_and_one_again_for_the_rest() {
+    let resolver = Resolver {
+        hangs: true,
+        ..Resolver::default()
+    };
+    let names = NameService::new(resolver.clone());
+    names.start(loopback()).expect("a free port");
+    let all = (0..50).map(|_| names.ensure_routing());
+    futures_util::future::join_all(all).await;
+    assert_eq!(resolver.count(), 2);
+    names.ensure_routing().await;
+    assert_eq!(resolver.count(), 3);
+    // Its thread is not of the clock that stands still: it may come too late.
+    let _late = names.stop().await;
+    names.ensure_routing().await;
+    assert_eq!(resolver.count(), 3, "there is nothing to tell of");
+}
+
 #[tokio::test]
 async fn remove_takes_the_recorded_name_and_leaves_the_resolver_alone() {
     let (names, resolver, address) = started().await;
