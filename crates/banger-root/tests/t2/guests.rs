@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const BROADCAST: [u8; 6] = [0xff; 6];
 const GATEWAY: [u8; 4] = [172, 16, 0, 1];
 
-fn mac(number: u16) -> [u8; 6] {
+pub(crate) fn mac(number: u16) -> [u8; 6] {
     *Mac::of(&guest(number, false).id).as_bytes()
 }
 
@@ -33,7 +33,7 @@ fn open(number: u16) -> OpenTap {
 }
 
 /// A host with two guests, and the guests' ends.
-fn two_guests(guests: Vec<Guest>, test: impl FnOnce(&World, &OpenTap, &OpenTap) + Send) {
+pub(crate) fn two_guests(guests: Vec<Guest>, test: impl FnOnce(&World, &OpenTap, &OpenTap) + Send) {
     assert_ne!(OWNER, 0);
     alone(|world| {
         world.done(bridge());
@@ -59,7 +59,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn ethernet(to: [u8; 6], from: [u8; 6], kind: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ethernet(to: [u8; 6], from: [u8; 6], kind: u16, payload: &[u8]) -> Vec<u8> {
     [&to[..], &from, &kind.to_be_bytes(), payload].concat()
 }
 
@@ -100,7 +100,7 @@ fn datagram(to_card: [u8; 6], card: [u8; 6], from: [u8; 4], to: [u8; 4]) -> Vec<
     ethernet(to_card, card, 0x0800, &packet)
 }
 
-fn bridge_card() -> [u8; 6] {
+pub(crate) fn bridge_card() -> [u8; 6] {
     [0x0a, 1, 1, 1, 1, 1]
 }
 
@@ -121,7 +121,7 @@ fn thrown_away(table: &str, comment: &str) -> u64 {
     counts.sum()
 }
 
-fn is_thrown_away(tap: &OpenTap, frame: &[u8], table: &str, comment: &str) {
+pub(crate) fn is_thrown_away(tap: &OpenTap, frame: &[u8], table: &str, comment: &str) {
     let before = thrown_away(table, comment);
     tap.send(frame).expect("sent");
     until(comment, || thrown_away(table, comment) == before + 1);
@@ -271,27 +271,31 @@ fn a_guest_s_own_advertisement_is_heard_also_behind_options() {
     });
 }
 
-/// A host whose uplink ends in the same namespace, where what comes is counted before anything is done
-/// with it.
-fn watched_uplink(server: &str) {
+/// A host whose uplink ends in the same namespace, where what comes for a server is counted before anything
+/// is done with it.
+pub(crate) fn watched_uplink(host: &str, server: &str) {
     tool("ip link add up0 type veth peer name up1");
-    tool("ip address add 192.0.2.2/24 dev up0");
+    let (family, prefix, nodad) = match host.contains(':') {
+        true => ("ip6", 64, "nodad"),
+        false => ("ip", 24, ""),
+    };
+    tool(&format!("ip address add {host}/{prefix} dev up0 {nodad}"));
     tool("ip link set up0 up");
     tool("ip link set up1 up");
     let links = crate::world::json("ip -j link show up1");
     let card = links[0]["address"].as_str().expect("a card").to_owned();
     tool(&format!("ip neigh add {server} lladdr {card} dev up0"));
     crate::world::nft(&format!(
-        "add table ip watch
-         add chain ip watch came {{ type filter hook prerouting priority -500 ; }}
-         add rule ip watch came iifname up1 ip daddr {server} ip saddr 192.0.2.2 counter comment \"as the host\"
-         add rule ip watch came iifname up1 ip daddr {server} ip saddr != 192.0.2.2 counter comment \"as itself\"
+        "add table inet watch
+         add chain inet watch came {{ type filter hook prerouting priority -500 ; }}
+         add rule inet watch came iifname up1 {family} daddr {server} {family} saddr {host} counter comment \"as the host\"
+         add rule inet watch came iifname up1 {family} daddr {server} {family} saddr != {host} counter comment \"as itself\"
         "
     ));
 }
 
-fn came(as_whom: &str) -> u64 {
-    let table = tool("nft list table ip watch");
+pub(crate) fn came(as_whom: &str) -> u64 {
+    let table = tool("nft list table inet watch");
     let line = table.lines().find(|line| line.contains(as_whom));
     let count = line.and_then(|line| line.split("packets ").nth(1)?.split(' ').next());
     count.expect("a counter").parse().expect("a number")
@@ -301,7 +305,7 @@ fn came(as_whom: &str) -> u64 {
 fn a_guest_with_a_way_out_goes_out_as_the_host() {
     two_guests(vec![guest(1, true), guest(2, false)], |_, one, _| {
         let server = [192, 0, 2, 9];
-        watched_uplink("192.0.2.9");
+        watched_uplink("192.0.2.2", "192.0.2.9");
         let out = datagram(bridge_card(), mac(1), address(1), server);
         one.send(&out).expect("sent");
         until("the packet to come", || {

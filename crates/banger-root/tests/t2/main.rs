@@ -10,6 +10,7 @@
 
 mod firewalls;
 mod guests;
+mod guests_over_ipv6;
 mod hostile;
 mod killed;
 mod rules;
