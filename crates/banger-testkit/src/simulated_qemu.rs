@@ -203,12 +203,7 @@ pub(crate) fn serve_agent(listener: UnixListener, end: End) {
     serve(listener, end, machine, Arc::default());
 }
 
-fn serve(
-    listener: UnixListener,
-    end: End,
-    machine: Arc<Simulated>,
-    disks: Arc<SimulatedDisks>,
-) {
+fn serve(listener: UnixListener, end: End, machine: Arc<Simulated>, disks: Arc<SimulatedDisks>) {
     let root = Root::host(Path::new("/")).expect("the host's root");
     let beginning = machine.until_it_runs();
     let beside = Arc::clone(&machine);

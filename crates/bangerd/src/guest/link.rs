@@ -1,18 +1,17 @@
 //! The connection to one guest's agent: hello, then frames both ways, shared by all streams.
 
+mod abilities;
 mod uses;
 
 use super::mailbox::Mailbox;
 use super::stream::{CallError, Stream};
 use crate::host;
+use banger_proto::guest::GENERATION;
 use banger_proto::guest::codec::{Decoder, Received};
 use banger_proto::guest::flow::Credit;
 use banger_proto::guest::frame::{self, Frame, Kind, MAX_MESSAGE};
 use banger_proto::guest::hello::{self, FLUSH, GuestHello, HostHello};
 use banger_proto::guest::message::{self, Answer, Call};
-use banger_proto::guest::{
-    DIALS_SINCE, GENERATION, GROWS_SINCE, RESUMES_SINCE, SYNCS_SINCE, USAGE_SINCE,
-};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -306,37 +305,6 @@ impl Link {
             },
             hello,
         })
-    }
-
-    /// Whether the agent can connect to ports in its guest: one of an older banger cannot.
-    #[must_use]
-    pub const fn can_dial(&self) -> bool {
-        self.generation >= DIALS_SINCE
-    }
-
-    /// Whether the agent can be told that its guest goes on from a saved memory: one of an older banger
-    /// cannot.
-    #[must_use]
-    pub const fn can_resume(&self) -> bool {
-        self.generation >= RESUMES_SINCE
-    }
-
-    /// Whether the agent can write back what its guest's file systems hold.
-    #[must_use]
-    pub const fn can_sync(&self) -> bool {
-        self.generation >= SYNCS_SINCE
-    }
-
-    /// Whether the agent can tell what its guest uses: one of an older banger cannot.
-    #[must_use]
-    pub const fn can_tell_usage(&self) -> bool {
-        self.generation >= USAGE_SINCE
-    }
-
-    /// Whether the agent can grow what is in a disk: one of an older banger cannot.
-    #[must_use]
-    pub const fn can_grow(&self) -> bool {
-        self.generation >= GROWS_SINCE
     }
 
     /// Why the link was lost, when it was.
