@@ -6,7 +6,7 @@ use super::link::configuration;
 use super::{Guest, Host, Talk, eventually};
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::message::{
-    Answer, Attach, Call, Configure, GrowDisk, Resumed, TerminalSize,
+    Answer, Attach, Call, Configure, Resumed, TerminalSize,
 };
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -158,8 +158,4 @@ fn file_systems_are_synced_on_request() {
     let mut host = guest.connect();
     assert_eq!(host.ask(1, &Call::Sync), Ok(Answer::Done));
     assert_eq!(guest.machine.synced.load(Ordering::SeqCst), 1);
-    let grow = Call::Grow {
-        disk: GrowDisk::Work,
-    };
-    assert_eq!(refused(host.ask(2, &grow)).0, FaultCode::Version);
 }
