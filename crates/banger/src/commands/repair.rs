@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::several::Told;
 use crate::{operation, several};
 use banger_model::SandboxState;
-use banger_proto::fault::Fault;
+use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::repair::Strays;
 use banger_proto::owner::sandbox::{Repaired, Sandbox};
 use clap::Args;
@@ -83,13 +83,7 @@ async fn everything(app: &App, client: &Client) -> Result<Exit, Failure> {
         each(app, client, &ids).await?
     };
     let strays: Strays = client.post(path::plain("repair"), &json!({})).await?;
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (_, result) in told {
-        match result {
-            Ok(repaired) => good.push(repaired),
-            Err(fault) => bad.push(fault),
-        }
-    }
+    let (good, bad) = good_and_bad(told);
     if app.show.json {
         app.show.json(&json!({
             "sandboxes": good, "removed": strays.removed, "left": strays.left,
@@ -118,6 +112,20 @@ async fn everything(app: &App, client: &Client) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+/// Those that are repaired, and the faults of the others. One that was deleted since the list was made
+/// needs no repair any more.
+fn good_and_bad<T>(told: Vec<Told<T>>) -> (Vec<T>, Vec<Fault>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for (_, result) in told {
+        match result {
+            Ok(repaired) => good.push(repaired),
+            Err(fault) if fault.code == FaultCode::NotFound => {}
+            Err(fault) => bad.push(fault),
+        }
+    }
+    (good, bad)
+}
+
 /// What became of one.
 fn line(app: &App, repaired: &Repaired) -> String {
     let sandbox = &repaired.sandbox;
@@ -135,6 +143,17 @@ fn line(app: &App, repaired: &Repaired) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_that_was_deleted_meanwhile_is_no_failure_of_repairing_all() {
+        let fault = |code| Err(Fault::new(code, "the sandbox s3 was deleted"));
+        let told = [Ok(1), fault(FaultCode::NotFound), fault(FaultCode::Failed)];
+        let told = told.map(|result| ("s3".to_owned(), result));
+        let (good, bad) = good_and_bad(told.into());
+        assert_eq!(good, [1]);
+        let bad: Vec<_> = bad.iter().map(|fault| fault.code).collect();
+        assert_eq!(bad, [FaultCode::Failed]);
+    }
 
     #[test]
     fn what_is_as_it_should_be_is_not_repaired_unasked() {

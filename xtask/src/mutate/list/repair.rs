@@ -43,6 +43,16 @@ pub(super) const LIST: &[Mutation] = &[
         ),
     },
     Mutation {
+        holds: "what was deleted meanwhile is no failure of repairing all",
+        file: "crates/banger/src/commands/repair.rs",
+        from: "            Err(fault) if fault.code == FaultCode::NotFound => {}\n",
+        to: "",
+        test: unit(
+            "banger",
+            "commands::repair::tests::a_machine_that_was_deleted_meanwhile_is_no_failure_of_repairing_all",
+        ),
+    },
+    Mutation {
         holds: "a directory with a work disk is never removed as nobody's",
         file: "crates/bangerd/src/strays.rs",
         from: "if paths.work_disk().exists() {",
