@@ -6,10 +6,12 @@ use banger_testkit::world::kill;
 use banger_testkit::{World, checks, eventually};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// With a helper, which sees what nobody else does.
+const BRIDGED: &str = "network = \"bridge\"\naccelerator = \"tcg\"\nstart_limit_seconds = 20\n";
 
 /// What is left: kind, name, whose.
 fn left(world: &World) -> Vec<(String, String, String)> {
@@ -42,7 +44,7 @@ fn has(left: &[(String, String, String)], kind: &str, name: &str, whose: &str) -
 fn links_rules_and_mounts_that_are_left_are_found_with_their_owner() {
     own_network(|| {
         let world = World::simulated();
-        world.configure("network = \"bridge\"\naccelerator = \"tcg\"\nstart_limit_seconds = 20\n");
+        world.configure(BRIDGED);
         // Somebody's own, from before; only this one is never told.
         tool("ip tuntap add tap-fc-900 mode tap");
         let _ = world.run(["doctor", "--prove", "--baseline"]).good();
@@ -119,6 +121,7 @@ impl Drop for Loop {
 fn loop_devices_over_bangers_files_are_found_and_those_of_others_are_not() {
     own_network(|| {
         let world = World::simulated();
+        world.configure(BRIDGED);
         let _ = world.run(["doctor", "--prove", "--baseline"]).good();
         let _ = world
             .run(["vm", "create", "--no-start", "--name", "web"])
@@ -159,6 +162,7 @@ fn a_cgroup_of_bangers_name_without_processes_is_found_and_one_that_is_in_use_is
             hierarchy.display()
         ));
         let world = World::simulated();
+        world.configure(BRIDGED);
         let made = |name: &str| {
             let path = hierarchy.join(name);
             std::fs::create_dir_all(&path).expect("made");
@@ -169,12 +173,14 @@ fn a_cgroup_of_bangers_name_without_processes_is_found_and_one_that_is_in_use_is
         let planted = made("below/banger-x");
         let used = made("banger-used");
         let other = made("bang");
-        let mut process = Command::new("sleep").arg("600").spawn().expect("started");
+        // It ends with its input, however this test ends.
+        let process = Command::new("cat").stdin(Stdio::piped()).spawn();
+        let mut process = process.expect("started");
         std::fs::write(used.join("cgroup.procs"), process.id().to_string()).expect("moved");
         let all = left(&world);
         assert!(has(&all, "cgroup", "below/banger-x", "unknown"), "{all:#?}");
         assert_eq!(all.len(), 1, "{all:#?}");
-        process.kill().expect("killed");
+        drop(process.stdin.take());
         process.wait().expect("ended");
         eventually("the other one to be without a process", LIMIT, || {
             let all = left(&world);
