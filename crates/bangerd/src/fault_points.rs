@@ -61,7 +61,15 @@ impl Place<'_> {
                 HostObject::StateDirectory | HostObject::SystemDisk | HostObject::WorkDisk
             ),
             Self::Record(..) | Self::Created | Self::Forgotten | Self::Journal(_) => true,
-            Self::Step(Step::Remove(_)) | Self::Undo(_) | Self::Phase(_) => false,
+            Self::Phase(name) => matches!(
+                name.as_bytes(),
+                b"copy-disks"
+                    | b"save-memory"
+                    | b"publish-snapshot"
+                    | b"copy-snapshot"
+                    | b"put-memory"
+            ),
+            Self::Step(Step::Remove(_)) | Self::Undo(_) => false,
         }
     }
 }

@@ -5,9 +5,7 @@ use super::host::exec;
 use super::link::configuration;
 use super::{Guest, Host, Talk, eventually};
 use banger_proto::fault::FaultCode;
-use banger_proto::guest::message::{
-    Answer, Attach, Call, Configure, Resumed, TerminalSize,
-};
+use banger_proto::guest::message::{Answer, Attach, Call, Configure, Resumed, TerminalSize};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 

@@ -190,7 +190,10 @@ fn a_command_waits_while_nobody_takes_its_output() {
     // Another stream is served meanwhile.
     let other = run(&mut host, 2, shell(2, "echo here"), b"");
     assert_eq!(other.stdout, b"here\n");
-    assert!(!marker.exists(), "a pipe and a window of 1 MiB each have no room for it");
+    assert!(
+        !marker.exists(),
+        "a pipe and a window of 1 MiB each have no room for it"
+    );
     let mut talk = Talk::default();
     talk.open(&mut host, 1).expect("sent");
     talk.finish(&mut host, 1).expect("connected");

@@ -29,6 +29,7 @@ mod repair;
 mod restarts;
 mod saving;
 mod set;
+mod snapshots;
 mod soak;
 mod stats;
 mod together;

@@ -78,8 +78,8 @@ impl Work {
             self.progress.note("its guest lives: it goes on");
         }
         if fresh || repaired {
-            self.goes_on_after_saving().await;
             ports::adopt(self).await;
+            self.goes_on_after_saving().await;
         }
         Ok(())
     }

@@ -124,6 +124,17 @@ const PACKAGES: &str = "install it: `apt install qemu-system-x86`, `dnf install 
 `pacman -S qemu-system-x86`, `zypper install qemu-x86` or `apk add qemu-system-x86_64`";
 
 impl VmmError {
+    /// Whether the control socket was closed, or broke.
+    pub(super) const fn is_of_a_closed_socket(&self) -> bool {
+        matches!(
+            self,
+            Self::Control {
+                source: QmpError::Closed | QmpError::Io(_),
+                ..
+            }
+        )
+    }
+
     /// The error as it goes to the owner, with a remedy where one is known.
     #[must_use]
     pub fn fault(&self) -> Fault {

@@ -27,6 +27,12 @@ pub(super) enum Scenario {
     Grow,
     /// The disk of one that does not.
     GrowStopped,
+    /// One that runs is kept as it is now.
+    Snapshot,
+    Suspend,
+    Resume,
+    /// One that runs is taken back to a snapshot.
+    Restore,
     /// The VMM ends of itself.
     End,
     /// Of one that could not be stopped.
@@ -49,7 +55,7 @@ const WITHOUT_VMM: [HostObject; 5] = [
 ];
 
 impl Scenario {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Create,
         Self::Start,
         Self::StartAgain,
@@ -61,6 +67,10 @@ impl Scenario {
         Self::Set,
         Self::Grow,
         Self::GrowStopped,
+        Self::Snapshot,
+        Self::Suspend,
+        Self::Resume,
+        Self::Restore,
         Self::End,
         Self::Repair,
         Self::RepairDeletion,
@@ -80,14 +90,15 @@ impl Scenario {
         let start = of(Goal::Running, &DISKS);
         let steps = match self {
             Self::Create => of(Goal::Present, &[]),
-            Self::Start | Self::StartAgain => start,
+            Self::Start | Self::StartAgain | Self::Resume => start,
             // Shut down in order, the VMM has gone before it is looked for.
             Self::Stop | Self::End => of(Goal::AtRest, &WITHOUT_VMM),
-            Self::Kill => of(Goal::AtRest, &HostObject::ALL),
+            Self::Restore => [of(Goal::AtRest, &HostObject::ALL), start].concat(),
+            Self::Kill | Self::Suspend => of(Goal::AtRest, &HostObject::ALL),
             Self::Restart => [of(Goal::AtRest, &WITHOUT_VMM), start].concat(),
             Self::DeleteRunning => of(Goal::Absent, &HostObject::ALL),
             Self::DeleteStopped => of(Goal::Absent, &DISKS),
-            Self::Set | Self::Grow | Self::GrowStopped => vec![],
+            Self::Set | Self::Grow | Self::GrowStopped | Self::Snapshot => vec![],
             Self::Repair => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
             Self::RepairDeletion => of(Goal::Absent, &[StateDirectory, WorkDisk]),
             Self::Reconcile => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
@@ -110,6 +121,11 @@ impl Scenario {
         )
     }
 
+    /// Whether it is different afterwards: of a snapshot the directory says that it is there.
+    pub(super) const fn changes_the_record(self) -> bool {
+        !matches!(self, Self::Snapshot)
+    }
+
     /// Whether somebody asks for it: what happens by itself is in no journal.
     pub(super) const fn is_operation(self) -> bool {
         !matches!(self, Self::End | Self::Reconcile)
@@ -123,7 +139,8 @@ impl Scenario {
             Self::StartAgain | Self::Stop | Self::Kill | Self::Restart => &["stopped", "running"],
             Self::DeleteRunning => &["", "running", "stopped"],
             Self::DeleteStopped => &["", "stopped"],
-            Self::Set | Self::Grow => &["running", "stopped"],
+            Self::Set | Self::Grow | Self::Snapshot => &["running", "stopped"],
+            Self::Suspend | Self::Resume | Self::Restore => &["running", "suspended", "stopped"],
             Self::GrowStopped | Self::End | Self::Repair | Self::Reconcile => &["stopped"],
             Self::RepairDeletion => &[""],
         }
@@ -142,6 +159,8 @@ impl Scenario {
         write_precious(&directory(world, name));
         match self {
             Self::StartAgain | Self::DeleteStopped | Self::GrowStopped => good(world, name, "stop"),
+            Self::Resume => good(world, name, "suspend"),
+            Self::Restore => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
             Self::Repair => hindered(world, name, "remove-runtime-directory.before", "kill"),
             Self::RepairDeletion => hindered(world, name, "remove-work-disk.before", "delete"),
             _ => {}
@@ -153,6 +172,10 @@ impl Scenario {
         match self {
             Self::Create => drop(post(world, "", &machine(name, &Value::Null))),
             Self::Start | Self::StartAgain => drop(verb(world, name, "start")),
+            Self::Resume => drop(verb(world, name, "start")),
+            Self::Suspend => drop(verb(world, name, "suspend")),
+            Self::Snapshot => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
+            Self::Restore => drop(post(world, &format!("/{name}/restore"), &tagged())),
             Self::Stop => drop(verb(world, name, "stop")),
             Self::Kill => drop(verb(world, name, "kill")),
             Self::Restart => drop(verb(world, name, "restart")),
@@ -184,6 +207,10 @@ fn machine(name: &str, start: &Value) -> Value {
         "name": name, "start": start, "init": "none",
         "vcpu": 1, "memory_mib": 64, "disk_mib": 64, "system_disk_mib": 64,
     })
+}
+
+fn tagged() -> Value {
+    json!({"tag": "good"})
 }
 
 /// # Panics

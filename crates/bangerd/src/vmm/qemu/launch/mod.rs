@@ -23,6 +23,9 @@ const LOAD_INTERVAL: Duration = Duration::from_millis(1);
 /// What one look takes at most: a connection, the greeting, a command.
 const EXCHANGES: u32 = 3;
 
+/// How long a QEMU that has closed its control socket may take to be gone.
+const GONE_LIMIT: Duration = Duration::from_secs(2);
+
 /// See [`crate::vmm::Vmm::launch`].
 pub(super) async fn launch(qemu: &Qemu, machine: &Machine) -> Result<Launched, VmmError> {
     let begun = Instant::now();
@@ -79,7 +82,17 @@ async fn until_running(
             let report = report.map_err(watching)?;
             return Err(VmmError::EndedEarly { report });
         }
-        times = answer(qemu, machine, begun) => times?,
+        times = answer(qemu, machine, begun) => match times {
+            // It closes its socket before it is gone; how it ended says why.
+            Err(error) if error.is_of_a_closed_socket() => {
+                let gone = tokio::time::timeout(GONE_LIMIT, ended(started, machine)).await;
+                return Err(match gone {
+                    Ok(report) => VmmError::EndedEarly { report: report.map_err(watching)? },
+                    Err(_it_lives) => error,
+                });
+            }
+            times => times?,
+        },
     };
     Ok(Launched {
         // By now it has become QEMU, before it was the launcher.
