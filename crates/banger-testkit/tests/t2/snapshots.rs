@@ -76,7 +76,7 @@ fn names(directory: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-fn says_full(error: SnapshotError) {
+fn says_full(error: &SnapshotError) {
     let fault = error.fault();
     assert!(fault.message.contains("no room"), "{fault}");
     assert!(fault.remedy.expect("one").contains("free room"));
@@ -109,18 +109,18 @@ fn a_snapshot_for_which_there_is_no_room_does_not_appear() {
         for leave in [2 * FILE as u64 + 8192, 64 << 10] {
             place.disk.fill(leave);
             let error = publish(Making::begin(&target).expect("begun"));
-            says_full(error.expect_err("no room"));
-            assert_eq!(names(&parent), [PathBuf::new(); 0]);
+            says_full(&error.expect_err("no room"));
+            assert!(names(&parent).is_empty());
         }
         // Its files fit, and nothing else.
         place.disk.fill(64 << 10);
         let making = Making::begin(&target).expect("begun");
         place.disk.fill(0);
         let error = making.publish(manifest(), &Verified::default());
-        says_full(error.expect_err("no room for the manifest"));
-        assert_eq!(names(&parent), [PathBuf::new(); 0]);
+        says_full(&error.expect_err("no room for the manifest"));
+        assert!(names(&parent).is_empty());
         place.disk.fill_with_files();
-        says_full(Making::begin(&target).expect_err("no room for a directory"));
+        says_full(&Making::begin(&target).expect_err("no room for a directory"));
     });
 }
 
@@ -132,9 +132,9 @@ fn a_sandbox_for_which_there_is_no_room_keeps_what_it_has() {
         fs::write(paths.work_disk(), "old").expect("written");
         place.disk.fill(64 << 10);
         let error = snapshot.copy_disk(DiskRole::Work, &paths);
-        says_full(error.expect_err("no room for a disk"));
+        says_full(&error.expect_err("no room for a disk"));
         let error = snapshot.put_resume(&paths);
-        says_full(error.expect_err("no room for a memory"));
+        says_full(&error.expect_err("no room for a memory"));
         assert_eq!(names(&paths.state), [paths.work_disk()]);
         assert_eq!(fs::read(paths.work_disk()).expect("read"), b"old");
         place.disk.make_room();
@@ -151,6 +151,6 @@ fn a_snapshot_can_be_removed_from_a_full_disk() {
         let snapshot = publish(Making::begin(&target).expect("begun")).expect("published");
         place.disk.fill(0);
         snapshot.remove().expect("removed");
-        assert_eq!(names(&place.small.join("snapshots")), [PathBuf::new(); 0]);
+        assert!(names(&place.small.join("snapshots")).is_empty());
     });
 }

@@ -90,7 +90,7 @@ impl Fork {
             Some(name) if self.number > 1 => {
                 let numbered = format!("{name}-{number}").parse().map(Some);
                 numbered.map_err(|error: banger_model::name::BadName| {
-                    Failure::usage(&error.to_string(), "give a shorter name")
+                    Failure::usage(error.to_string(), "give a shorter name")
                 })
             }
             name => Ok(name.clone()),
@@ -104,7 +104,7 @@ impl Fork {
         let tag: Tag = tag
             .parse()
             .map_err(|error: banger_model::snapshot::BadTag| {
-                Failure::usage(&error.to_string(), "take a snapshot and fork that")
+                Failure::usage(error.to_string(), "take a snapshot and fork that")
             })?;
         let request = SnapshotRequest {
             tag: Some(tag.clone()),

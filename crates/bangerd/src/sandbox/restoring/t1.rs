@@ -33,7 +33,7 @@ impl Ground {
             self.paths.work_disk(),
             self.paths.resume().join("memory"),
         ];
-        let read = files.iter().map(|file| fs::read_to_string(file));
+        let read = files.iter().map(fs::read_to_string);
         read.map(|text| text.unwrap_or_else(|_| "none".into()))
             .collect()
     }
@@ -56,7 +56,7 @@ fn a_move_that_broke_off_anywhere_is_finished_to_the_same() {
         let from = paths.restored();
         let one = |path: &Path| fs::rename(from.join(path.file_name().expect("a name")), path);
         if done >= 1 {
-            fs::remove_dir_all(paths.resume()).expect("removed");
+            resuming::remove(&paths.resume()).expect("removed");
             one(&paths.system_disk()).expect("moved");
         }
         if done >= 2 {
@@ -74,7 +74,7 @@ fn a_move_that_broke_off_anywhere_is_finished_to_the_same() {
 fn a_snapshot_without_memory_leaves_no_old_one() {
     let ground = ground();
     let copied = beside(&ground.paths, "restored").resume();
-    fs::remove_dir_all(copied).expect("removed");
+    resuming::remove(&copied).expect("removed");
     move_restored(&ground.paths).expect("moved");
     assert_eq!(ground.all(), ["new", "new", "none"]);
 }
