@@ -1,9 +1,9 @@
 //! What a client sends and no handler reads. With bytes of a request unread a connection is closed, and the
 //! kernel resets it then: its client would get no answer.
 
-use super::LONGEST_JSON;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::header::EXPECT;
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::StreamExt;
@@ -13,14 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The most that is read for nobody, in bytes.
-const MOST: usize = LONGEST_JSON;
+/// The most that is read for nobody, in bytes: whole archives of images are sent.
+const MOST: usize = 256 << 20;
 /// How long a client may take to send it.
-const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(10);
 
-/// Reads what the handler has left of a body, before the answer is sent.
+/// Reads what the handler has left of a body, before the answer is sent. A client that waits for "100 Continue"
+/// (RFC 9110, section 10.1.1) has sent nothing yet, and would begin to if it were read.
 pub(super) async fn read(request: Request, next: Next) -> Response {
-    if request.body().is_end_stream() {
+    let waits = request.headers().contains_key(EXPECT);
+    if waits || request.body().is_end_stream() {
         return next.run(request).await;
     }
     let left = Left::default();
