@@ -13,5 +13,6 @@ mod full_disk;
 mod grow;
 mod guest;
 mod machine;
+mod snapshots;
 mod stats;
 mod systemd;
