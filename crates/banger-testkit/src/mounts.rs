@@ -7,6 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// How long filling may take: a daemon that is going to be idle writes for less than a second.
+const FILL_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Files and directories that a small file system can have.
 const INODES: u64 = 1000;
 
@@ -40,20 +43,33 @@ impl SmallDisk {
         self.0.join("ballast")
     }
 
-    /// Fills it until so many bytes are free, in whole pages.
+    /// Fills it until so many bytes are free, in whole pages. A daemon that writes at the same time is no
+    /// failure: it is looked at again.
     ///
     /// # Panics
-    /// When less is free already.
+    /// When it is smaller than that, or is never so full.
     pub fn fill(&self, leave: u64) {
         let mut options = std::fs::File::options();
         let file = options.create(true).append(true).open(self.ballast());
         let file = file.expect("a file");
-        let taken = file.metadata().expect("its size").size();
-        let more = self.free().checked_sub(leave).expect("room to fill");
-        if more > 0 {
-            fallocate(&file, FallocateFlags::empty(), taken, more).expect("room");
-        }
-        assert_eq!(self.free(), leave);
+        crate::eventually("so much room", FILL_LIMIT, || {
+            let taken = file.metadata().expect("its size").size();
+            let wanted = (taken + self.free())
+                .checked_sub(leave)
+                .expect("room to fill");
+            let filled = match wanted.checked_sub(taken) {
+                None => file.set_len(wanted),
+                Some(0) => Ok(()),
+                Some(more) => {
+                    let allocated = fallocate(&file, FallocateFlags::empty(), taken, more);
+                    allocated.map_err(std::io::Error::from)
+                }
+            };
+            match self.free() {
+                free if free == leave => Ok(()),
+                free => Err(format!("{free} bytes are free ({filled:?})")),
+            }
+        });
     }
 
     /// Makes as many files as it can have: not even a directory fits any more.
