@@ -171,9 +171,13 @@ async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
     Ok(Answer::Configured(configured))
 }
 
+/// The host asks for it before it saves the guest or copies its disks.
 async fn sync(agent: &Shared) -> Result<Answer, GuestFault> {
+    let _turn = agent.configuring.lock().await;
+    let root = agent.world.root().await?;
     let machine = Arc::clone(&agent.world.machine);
     blocking(move || {
+        machine.prepare_to_resume(&root);
         machine.sync();
         Ok(Answer::Done)
     })
@@ -204,7 +208,12 @@ async fn grow(agent: &Shared, disk: GrowDisk) -> Result<Answer, GuestFault> {
 
 async fn shutdown(agent: &Shared) -> Result<Answer, GuestFault> {
     let _turn = agent.configuring.lock().await;
-    sync(agent).await?;
+    let machine = Arc::clone(&agent.world.machine);
+    blocking(move || {
+        machine.sync();
+        Ok(())
+    })
+    .await?;
     let machine = Arc::clone(&agent.world.machine);
     spawn_local(async move {
         tokio::time::sleep(LAST_WORDS).await;

@@ -44,6 +44,9 @@ pub trait Machine: Send + Sync {
     /// refuses it.
     fn grow(&self, root: &Root, disk: GrowDisk) -> Result<u64, GuestFault>;
 
+    /// The guest may be saved soon: does ahead what makes going on from there quick and shows in no other way.
+    fn prepare_to_resume(&self, root: &Root);
+
     /// Writes to disk what is not, before the answer to a shutdown, and on request.
     fn sync(&self);
 

@@ -178,6 +178,8 @@ impl Machine for Host {
         InitState::None
     }
 
+    fn prepare_to_resume(&self, _: &Root) {}
+
     fn sync(&self) {}
 
     fn grow(&self, _: &Root, disk: GrowDisk) -> Result<u64, GuestFault> {

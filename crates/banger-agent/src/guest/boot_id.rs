@@ -13,8 +13,10 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+/// Bytes of an id with its end of line.
+const LENGTH: u64 = 37;
 const BOOT_ID: &[u8] = b"/proc/sys/kernel/random/boot_id";
 
 /// What stands in the place of the kernel's boot id, once it does.
@@ -22,14 +24,15 @@ const BOOT_ID: &[u8] = b"/proc/sys/kernel/random/boot_id";
 pub(super) struct BootId {
     /// A file of the agent's own.
     source: PathBuf,
-    is_bound: bool,
+    /// The same, once it is bound.
+    bound: Option<File>,
 }
 
 impl BootId {
     pub(super) const fn new(source: PathBuf) -> Self {
         Self {
             source,
-            is_bound: false,
+            bound: None,
         }
     }
 
@@ -39,20 +42,39 @@ impl BootId {
         renewed.map_err(|error| format!("cannot renew the boot id: {}", io_reason(&error)))
     }
 
+    /// Has the file in its place with the id that the guest has, so that a guest that is saved now can be
+    /// given another with one write.
+    pub(super) fn prepare(&mut self, root: &Root) -> Result<(), String> {
+        if self.bound.is_some() {
+            return Ok(());
+        }
+        let prepared = root
+            .read(BOOT_ID, LENGTH + 1)
+            .map_err(io::Error::from)
+            .and_then(|text| self.bind(root, &text));
+        prepared.map_err(|error| format!("cannot prepare the boot id: {}", io_reason(&error)))
+    }
+
     fn try_to_renew(&mut self, root: &Root) -> io::Result<()> {
         let mut random = [0; 16];
         getrandom(&mut random, GetRandomFlags::empty())?;
         let text = uuid(random);
-        if self.is_bound {
-            return overwrite(&self.source, &text);
+        match &self.bound {
+            // All ids have one length: who reads at this moment finds one, never a part.
+            Some(file) => file.write_all_at(text.as_bytes(), 0),
+            None => self.bind(root, text.as_bytes()),
         }
+    }
+
+    fn bind(&mut self, root: &Root, text: &[u8]) -> io::Result<()> {
         if let Some(directory) = self.source.parent() {
             fs::create_dir_all(directory)?;
         }
         fs::write(&self.source, text)?;
         fs::set_permissions(&self.source, fs::Permissions::from_mode(0o444))?;
+        let file = File::options().write(true).open(&self.source)?;
         mount_bind(&self.source, path(&open(root)?).as_str())?;
-        self.is_bound = true;
+        self.bound = Some(file);
         // Opened again, the name leads to what was bound. Nobody in the guest writes to it.
         let closed = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         let flags = MountFlags::BIND | MountFlags::RDONLY | closed;
@@ -66,12 +88,6 @@ fn open(root: &Root) -> io::Result<OwnedFd> {
 
 fn path(file: &OwnedFd) -> String {
     fd_path(file.as_fd())
-}
-
-/// All ids have one length: who reads at this moment finds one, never a part.
-fn overwrite(file: &Path, text: &str) -> io::Result<()> {
-    let file = File::options().write(true).open(file)?;
-    file.write_all_at(text.as_bytes(), 0)
 }
 
 /// A random UUID (RFC 9562, version 4) and an end of line, as the kernel shows its own.
@@ -103,14 +119,18 @@ mod tests {
         #[test]
         fn an_id_is_written_over_the_one_before_without_a_moment_in_between() {
             let temp = tempfile::tempdir().expect("temp");
-            let file = temp.path().join("boot-id");
-            fs::write(&file, uuid([1; 16])).expect("written");
-            let reader = File::open(&file).expect("opened");
-            overwrite(&file, &uuid([2; 16])).expect("written");
-            assert_eq!(
-                io::read_to_string(reader).expect("the same file"),
-                uuid([2; 16])
-            );
+            let root = Root::host(temp.path()).expect("opened");
+            let source = temp.path().join("boot-id");
+            fs::write(&source, uuid([1; 16])).expect("written");
+            let reader = File::open(&source).expect("opened");
+            let mut boot_id = BootId::new(source.clone());
+            boot_id.bound = File::options().write(true).open(&source).ok();
+            boot_id.renew(&root).expect("written");
+            let now = io::read_to_string(reader).expect("the same file");
+            assert_ne!(now, uuid([1; 16]));
+            assert_eq!(now.len(), uuid([1; 16]).len());
+            // There is nothing more to prepare.
+            assert_eq!(boot_id.prepare(&root), Ok(()));
         }
 
         #[test]
@@ -120,6 +140,11 @@ mod tests {
             let mut boot_id = BootId::new(temp.path().join("over/boot-id"));
             let error = boot_id.renew(&root).expect_err("nothing to bind over");
             assert_eq!(error, "cannot renew the boot id: no such file or directory");
+            let error = boot_id.prepare(&root).expect_err("nothing to bind over");
+            assert_eq!(
+                error,
+                "cannot prepare the boot id: no such file or directory"
+            );
         }
     }
 }

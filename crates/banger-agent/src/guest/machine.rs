@@ -12,7 +12,7 @@ use crate::world::Machine;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::{HostHello, UnixTime};
 use banger_proto::guest::message::{
-    Configure, Configured, GrowDisk, GuestFault, InitState, NetworkConfig, Resumed,
+    Configure, Configured, GrowDisk, GuestFault, InitChoice, InitState, NetworkConfig, Resumed,
 };
 use rustix::fs::{AtFlags, FileType, statat};
 use std::os::fd::AsFd;
@@ -133,7 +133,9 @@ impl Machine for Guest {
         let turn = self.background.interrupt();
         let mut state = self.state();
         let configure = &wanted.configure;
-        let starts_init = init::choose(root, configure.init)?;
+        // What runs is there; looking for it would cost an emulated guest 10 ms.
+        let runs = state.has_init() && configure.init != InitChoice::None;
+        let starts_init = runs || init::choose(root, configure.init)?;
         let mut warnings = refresh(configure.time, &configure.entropy);
         state.renew(root, turn, wanted, &mut warnings);
         state.start(root, starts_init, &mut warnings)?;
@@ -169,6 +171,13 @@ impl Machine for Guest {
 
     fn grow(&self, root: &Root, disk: GrowDisk) -> Result<u64, GuestFault> {
         grow::grow(root, disk)
+    }
+
+    fn prepare_to_resume(&self, root: &Root) {
+        // What fails here is tried again, and told, by the resume.
+        if let Err(why) = self.state().boot_id.prepare(root) {
+            console::error(&why);
+        }
     }
 
     fn sync(&self) {

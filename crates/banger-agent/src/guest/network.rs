@@ -53,12 +53,16 @@ fn refused(request: &Request, errno: Errno) -> String {
 ///
 /// Another sandbox than the one that was saved shall know nothing of its network any more: the card
 /// goes down, which takes routes, neighbours and most addresses away, and comes up with its own. Where
-/// nothing has changed, connections stay; only neighbours are forgotten, who may have moved.
+/// nothing has changed, all stays as the guest has it, connections too; only neighbours are forgotten, who
+/// may have moved. Without a hardware address of its own (`mac`) it has none but the VMM, which is the same.
 pub(super) fn renew(
     before: Option<&NetworkConfig>,
     wanted: Option<&NetworkConfig>,
     mac: Option<[u8; 6]>,
 ) -> Result<(), String> {
+    if before == wanted && mac.is_none() {
+        return Ok(());
+    }
     let interfaces = Path::new("/sys/class/net");
     let Some(interface) = find(interfaces) else {
         return apply(before, wanted);
@@ -69,12 +73,11 @@ pub(super) fn renew(
         (Request::Remove { .. }, Err(Errno::ADDRNOTAVAIL)) | (_, Ok(())) => Ok(()),
         (_, Err(errno)) => Err(refused(request, errno)),
     };
-    let has = hardware(interfaces, interface);
-    let stays = before == wanted && (mac.is_none() || mac == has);
-    if stays {
-        let same = has.map(|mac| Request::Hardware { interface, mac });
-        same.iter().try_for_each(ask)?;
-        return apply(before, wanted);
+    if let Some(mac) = mac
+        && before == wanted
+        && hardware(interfaces, interface) == Some(mac)
+    {
+        return ask(&Request::Hardware { interface, mac });
     }
     let present = netlink.addresses(interface).map_err(|errno| {
         let why = reason(errno);

@@ -45,8 +45,6 @@ impl State {
         warnings: &mut Vec<String>,
     ) {
         let Resumed { mac, configure, .. } = wanted;
-        let source = fs::read_to_string(CLOCK_SOURCE).unwrap_or_default();
-        warnings.extend(identity::doubt_clock(&source));
         let before = self.unsettled;
         let is_another = before.is_some_and(|before| before.is_another)
             || self.machine_id != Some(configure.machine_id);
@@ -54,7 +52,6 @@ impl State {
         if is_another {
             let lacks_keys = before.is_some_and(|before| before.lacks_keys);
             retired = keys::retire(root, lacks_keys, warnings);
-            forget_random_seed(root);
         }
         self.identify(root, configure, warnings);
         warnings.extend(self.boot_id.renew(root).err());
@@ -101,6 +98,11 @@ impl Rest {
                 Some(())
             }
         };
+        if self.is_another {
+            forget_random_seed(root);
+        }
+        let source = fs::read_to_string(CLOCK_SOURCE).unwrap_or_default();
+        note(identity::doubt_clock(&source).map_or(Ok(()), |doubt| Err(Failure::Failed(doubt))))?;
         if let Some(retired) = self.retired {
             note(retired.replace(root, work))?;
         }

@@ -29,6 +29,7 @@ pub(crate) struct Recorder {
     configured: Mutex<Vec<Configure>>,
     resumed: Mutex<Vec<Resumed>>,
     settled: AtomicUsize,
+    prepared: AtomicUsize,
     synced: AtomicUsize,
     powered_off: AtomicUsize,
 }
@@ -72,6 +73,15 @@ impl Machine for Recorder {
             GrowDisk::Work => Ok(7 << 30),
             GrowDisk::System => Err(crate::fault::fault(FaultCode::Guest, "it is no ext4")),
         }
+    }
+
+    fn prepare_to_resume(&self, _: &Root) {
+        assert_eq!(
+            self.synced.load(Ordering::SeqCst),
+            0,
+            "it writes files, too"
+        );
+        self.prepared.fetch_add(1, Ordering::SeqCst);
     }
 
     fn sync(&self) {

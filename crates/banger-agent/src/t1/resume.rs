@@ -151,9 +151,10 @@ fn the_same_sandbox_keeps_its_sessions_and_loses_nothing() {
 }
 
 #[test]
-fn file_systems_are_synced_on_request() {
+fn file_systems_are_synced_on_request_and_what_follows_is_prepared_before() {
     let guest = Guest::start();
     let mut host = guest.connect();
     assert_eq!(host.ask(1, &Call::Sync), Ok(Answer::Done));
     assert_eq!(guest.machine.synced.load(Ordering::SeqCst), 1);
+    assert_eq!(guest.machine.prepared.load(Ordering::SeqCst), 1);
 }
