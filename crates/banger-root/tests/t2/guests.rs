@@ -48,7 +48,7 @@ pub(crate) fn two_guests(guests: Vec<Guest>, test: impl FnOnce(&World, &OpenTap,
     });
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(
@@ -128,7 +128,7 @@ pub(crate) fn is_thrown_away(tap: &OpenTap, frame: &[u8], table: &str, comment: 
 }
 
 /// The next frame for the guest that `wanted` takes.
-fn receives(tap: &OpenTap, what: &str, wanted: impl Fn(&[u8]) -> bool) {
+pub(crate) fn receives(tap: &OpenTap, what: &str, wanted: impl Fn(&[u8]) -> bool) {
     let mut buffer = [0; 2048];
     until(what, || {
         let frame = tap.receive(&mut buffer).expect("received");

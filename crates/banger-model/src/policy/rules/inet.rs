@@ -19,9 +19,12 @@ const NAT_SOURCE: i32 = 100;
 /// IPv4 that no guest gets out to: this network and host (RFC 1122), link-local with the metadata
 /// services of clouds (RFC 3927), multicast (RFC 5771), reserved and broadcast (RFC 1112).
 const CLOSED_V4: &str = "0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 240.0.0.0/4";
-/// IPv6 likewise: unspecified and loopback, IPv4-mapped (RFC 4291), link-local, site-local,
-/// multicast, and AWS's metadata service.
-const CLOSED_V6: &str = "::/127, ::ffff:0.0.0.0/96, fd00:ec2::/32, fe80::/10, fec0::/10, ff00::/8";
+/// IPv6 likewise: unspecified, loopback and IPv4-compatible, IPv4-mapped (RFC 4291), link-local,
+/// site-local, multicast, and AWS's metadata service; and what a translator or a tunnel would make
+/// closed IPv4 of again: NAT64 (RFC 6052) and 6to4 (RFC 3056).
+const CLOSED_V6: &str = "::/96, ::ffff:0.0.0.0/96, fd00:ec2::/32, fe80::/10, fec0::/10, ff00::/8, \
+    64:ff9b::/104, 64:ff9b::7f00:0/104, 64:ff9b::a9fe:0/112, 64:ff9b::e000:0/100, \
+    64:ff9b::f000:0/100, 2002::/24, 2002:7f00::/24, 2002:a9fe::/32, 2002:e000::/20, 2002:f000::/20";
 /// A UDP datagram or TCP segment. Their ports stand at the same place.
 const TRANSPORT: &str = "meta l4proto { tcp, udp } th dport";
 
@@ -275,5 +278,39 @@ impl<'a> Networks<'a> {
         }
         rules.push(rule("guests that share no network", REJECT));
         rules
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subnet::Cidr;
+    use std::net::{IpAddr, Ipv6Addr};
+
+    #[test]
+    fn what_is_closed_over_ipv4_is_closed_in_each_disguise_that_ipv6_has_for_it() {
+        let closed: Vec<&str> = CLOSED_V6.split(", ").collect();
+        for network in CLOSED_V4.split(", ").map(|text| text.parse::<Cidr>()) {
+            let network = network.expect("a network");
+            let IpAddr::V4(v4) = network.address() else {
+                panic!("{network}");
+            };
+            let [a, b, c, d] = v4.octets().map(u16::from);
+            let (high, low) = (a << 8 | b, c << 8 | d);
+            let nat64 = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low);
+            let six_to_four = Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 0);
+            for (address, before) in [(nat64, 96), (six_to_four, 16)] {
+                let wanted = format!("{address}/{}", before + network.prefix());
+                assert!(closed.contains(&wanted.as_str()), "{network}: {wanted}");
+            }
+        }
+        let elsewhere: Cidr = "64:ff9b::cb00:7109/128".parse().expect("a network");
+        for network in closed.iter().map(|text| text.parse::<Cidr>()) {
+            let network = network.expect("a network");
+            assert!(
+                !network.overlaps(&elsewhere),
+                "NAT64 is a way out: {network}"
+            );
+        }
     }
 }
