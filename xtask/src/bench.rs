@@ -23,6 +23,7 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
            beside dnsmasq; without root only the last
   places   of the network, what needs no guest: places on the bridge and the helper's memory
   tcp      of the network, TCP between host and guest
+  fork     guests that go on from saved memory: `vm run` from a template, forks, their pause and memory
   state    a thousand recorded machines, a hundred creations at once, what recording adds to a start
 
 Without a name: everything.
@@ -32,8 +33,8 @@ Without a name: everything.
 ";
 
 /// What `banger-bench` knows.
-const NAMES: [&str; 8] = [
-    "start", "exec", "ps", "daemon", "network", "state", "places", "tcp",
+const NAMES: [&str; 9] = [
+    "start", "exec", "ps", "daemon", "network", "state", "fork", "places", "tcp",
 ];
 /// The most samples that it takes.
 const MOST: u32 = 10_000;

@@ -117,9 +117,13 @@ impl Bare {
 
 /// Connects to the agent's port as soon as it is there; the guest need not have started.
 fn connect(process: &Process, own: &Path) -> Result<UnixStream, Error> {
-    let path = command_line::agent_socket(own);
+    connect_at(process, own, &command_line::agent_socket(own))
+}
+
+/// Connects to a socket of a VMM whose files are in `own` as soon as it is there.
+pub(super) fn connect_at(process: &Process, own: &Path, path: &Path) -> Result<UnixStream, Error> {
     loop {
-        if let Ok(socket) = UnixStream::connect(&path) {
+        if let Ok(socket) = UnixStream::connect(path) {
             return Ok(socket);
         }
         if process.ends_within(LOOK)? {
@@ -157,7 +161,7 @@ fn directory(shown: &serde_json::Value) -> Result<PathBuf, Error> {
 }
 
 /// Copies a machine's own disks: gigabytes of holes and little else.
-fn copy_disks(from: &Path, to: &Path) -> Result<(), Error> {
+pub(super) fn copy_disks(from: &Path, to: &Path) -> Result<(), Error> {
     let mut copy = Command::new("cp");
     copy.arg("--sparse=always")
         .args(OWN_DISKS.map(|disk| from.join(disk)));

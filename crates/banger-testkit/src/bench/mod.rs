@@ -3,7 +3,7 @@
 //! ```text
 //! request ─▶ start ──▶ bare (a QEMU of our own) ─▶ port (the agent's protocol, blocking)
 //!            exec  ─┘   └─ raw (a second port, no protocol)
-//!            ps, daemon, network, state   all ─▶ statistics ─▶ figure ─▶ table or JSON
+//!            ps, daemon, network, state, fork   all ─▶ statistics ─▶ figure ─▶ table or JSON
 //! ```
 //!
 //! Each part has a [`World`](crate::World) of its own; with it go all processes and files. Slow results
@@ -16,6 +16,7 @@ pub mod daemon;
 pub mod error;
 pub mod exec;
 pub mod figure;
+pub mod fork;
 pub mod interrupt;
 pub mod network;
 pub mod port;
@@ -77,6 +78,7 @@ fn measure(request: &Request) -> Result<(), Error> {
             Part::Ps => ps::measure(request.count)?,
             Part::Daemon => daemon::measure(request.count)?,
             Part::Network => network::measure(request.count)?,
+            Part::Fork => fork::measure(request.count)?,
             Part::State => state::measure(request.count)?,
             Part::Places => network::measure_places(request.count)?,
             Part::Tcp => network::measure_tcp(request.count)?,

@@ -20,6 +20,8 @@ pub enum Part {
     Network,
     /// What is remembered of many machines.
     State,
+    /// Guests that go on from saved memory.
+    Fork,
     /// Of the network, places on the bridge.
     Places,
     /// Of the network, TCP.
@@ -28,13 +30,14 @@ pub enum Part {
 
 impl Part {
     /// Everything, in the order in which it runs.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Start,
         Self::Exec,
         Self::Ps,
         Self::Daemon,
         Self::Network,
         Self::State,
+        Self::Fork,
     ];
 
     fn named(name: &str) -> Option<Self> {
@@ -45,6 +48,7 @@ impl Part {
             "daemon" => Self::Daemon,
             "network" => Self::Network,
             "state" => Self::State,
+            "fork" => Self::Fork,
             "places" => Self::Places,
             "tcp" => Self::Tcp,
             _ => return None,
@@ -120,7 +124,7 @@ mod tests {
         let request = parse("exec --json start exec -n 5").expect("fine");
         assert_eq!(request.parts, [Part::Start, Part::Exec]);
         assert_eq!((request.json, request.count), (true, 5));
-        for (name, part) in ["start", "exec", "ps", "daemon", "network", "state"]
+        for (name, part) in ["start", "exec", "ps", "daemon", "network", "state", "fork"]
             .iter()
             .zip(Part::ALL)
         {

@@ -5,7 +5,11 @@ use std::time::Duration;
 /// What is taken from the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StartTimes {
-    /// Since the start was asked for: the agent has answered and the guest is configured.
+    /// Since the start was asked for: the VMM's process is there.
+    pub up: Option<Duration>,
+    /// The same: the guest runs.
+    pub running: Option<Duration>,
+    /// The same: the agent has answered and the guest is configured.
     pub agent_answered: Duration,
     /// The same and what the command took, by the command line's clock from when it was told so until
     /// it had the exit status.
@@ -25,6 +29,8 @@ impl StartTimes {
             Duration::try_from_secs_f64(seconds).ok()
         };
         Some(Self {
+            up: time("VMM up "),
+            running: time("guest running "),
             agent_answered: time("agent answered ")?,
             first_command: time("first command done ")?,
         })
@@ -40,6 +46,8 @@ mod tests {
         let line = "started in: VMM up 0.121s · guest running 0.130s · agent answered 1.520s · \
                     init settled 9.000s · first command done 1.561s";
         let expected = StartTimes {
+            up: Some(Duration::from_millis(121)),
+            running: Some(Duration::from_millis(130)),
             agent_answered: Duration::from_millis(1520),
             first_command: Duration::from_millis(1561),
         };
