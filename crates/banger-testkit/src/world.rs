@@ -26,6 +26,10 @@ const SIMULATED_CONFIGURATION: &str = "accelerator = \"tcg\"\nstart_limit_second
 /// Guests on the bridge. Names at any free port: tests run beside each other.
 const BRIDGED: &str = "network = \"bridge\"\ndns_address = \"127.0.0.1:0\"\n";
 
+/// The bridge of the host in memory. Whether it is there the daemon asks the kernel, which must not have
+/// one of this name: it would pass for the one in memory after that was removed.
+pub const SIMULATED_BRIDGE: &str = "br-fc-memory";
+
 /// See the module.
 #[derive(Debug)]
 pub struct World {
@@ -126,8 +130,11 @@ impl World {
         let mut world = Self::bare();
         let helper = world.path("banger-root");
         symlink(world.binaries.join("simulated-root"), &helper).expect("linked");
-        let helper = format!("root_helper = \"{}\"\n", helper.display());
-        world.configure(&format!("{SIMULATED_CONFIGURATION}{BRIDGED}{helper}"));
+        let host = format!(
+            "root_helper = \"{}\"\nbridge_name = \"{SIMULATED_BRIDGE}\"\n",
+            helper.display()
+        );
+        world.configure(&format!("{SIMULATED_CONFIGURATION}{BRIDGED}{host}"));
         world.import();
         world.stop_daemon();
         world

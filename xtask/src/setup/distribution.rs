@@ -21,11 +21,15 @@ pub(crate) enum Program {
     Nft,
     /// Shows the tests what links and addresses the kernel has.
     Ip,
+    /// A firewall that guests have to get through in tests, and what Docker's rules are made with.
+    Iptables,
+    /// Another one.
+    Ufw,
 }
 
 impl Program {
     /// All of them, in the order in which they are reported.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Qemu,
         Self::Mmdebstrap,
         Self::E2fsck,
@@ -35,6 +39,8 @@ impl Program {
         Self::Dnsmasq,
         Self::Nft,
         Self::Ip,
+        Self::Iptables,
+        Self::Ufw,
     ];
 
     /// The name of the executable.
@@ -49,6 +55,8 @@ impl Program {
             Self::Dnsmasq => "dnsmasq",
             Self::Nft => "nft",
             Self::Ip => "ip",
+            Self::Iptables => "iptables",
+            Self::Ufw => "ufw",
         }
     }
 
@@ -64,12 +72,19 @@ impl Program {
             Self::Dnsmasq => "is the name server that ours is measured against",
             Self::Nft => "loads the host network's rules, and shows the tests what the kernel has",
             Self::Ip => "shows the tests what links and addresses the kernel has",
+            Self::Iptables => "is a firewall that guests have to get through in tests",
+            Self::Ufw => {
+                "is another one, in namespaces of the tests; on this host it stays switched off"
+            }
         }
     }
 
     /// Whether only the tests need it.
     pub(crate) const fn only_for_tests(self) -> bool {
-        matches!(self, Self::Curl | Self::Dig | Self::Dnsmasq | Self::Ip)
+        matches!(
+            self,
+            Self::Curl | Self::Dig | Self::Dnsmasq | Self::Ip | Self::Iptables | Self::Ufw
+        )
     }
 
     /// Whether only root needs it: guests of others are not on a bridge.
@@ -135,6 +150,10 @@ impl Family {
             (_, Program::Nft) => "nftables",
             (Self::Dnf, Program::Ip) => "iproute",
             (_, Program::Ip) => "iproute2",
+            (Self::Dnf, Program::Iptables) => "iptables-nft",
+            (_, Program::Iptables) => "iptables",
+            (Self::Zypper, Program::Ufw) => return None,
+            (_, Program::Ufw) => "ufw",
         })
     }
 }

@@ -111,12 +111,18 @@ pub fn echoed(at: SocketAddr, payload: &[u8]) {
     });
 }
 
+/// On whatever network: connections and datagrams go over the agent's link.
+///
 /// # Panics
 /// When a server in the guest is not reached, or still is when it should be no longer.
-pub fn a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer(world: &World) {
+pub fn a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer(
+    world: &World,
+    network: &str,
+) {
     let guest = free_port();
     let tcp = format!("0:{guest}");
-    let _ = world.run(run(&["-d", "--name", "v", "-p", &tcp])).good();
+    let options = ["-d", "--name", "v", "--network", network, "-p", &tcp];
+    let _ = world.run(run(&options)).good();
     let at = endpoint(world, "v");
     let _server = Mirror::start(world, guest);
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
@@ -124,19 +130,31 @@ pub fn a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer(wo
 
     let udp = format!("0:{guest}/udp");
     let published = world.run(["vm", "publish", "-q", "v", &udp]).good().text();
-    echoed(published.trim().parse().expect("an address"), b"hello");
+    let udp_at: SocketAddr = published.trim().parse().expect("an address");
+    assert!(udp_at.ip().is_loopback(), "{udp_at}");
+    for size in [0, 5, 1400, 9000, 60_000] {
+        echoed(udp_at, &bytes[..size]);
+    }
 
     let ports = world.run(["vm", "ports", "v"]).good().text();
     assert!(ports.contains(&at.to_string()), "{ports}");
     let listed = world.run(["ps"]).good().text();
-    assert!(listed.contains(&format!("{at}->{guest}/tcp")), "{listed}");
+    for published in [
+        format!("{at}->{guest}/tcp"),
+        format!("{udp_at}->{guest}/udp"),
+    ] {
+        assert!(listed.contains(&published), "{listed}");
+    }
 
     world.kill_daemon();
     assert_eq!(endpoint(world, "v"), at, "the next daemon has the same");
     assert_eq!(mirrored(at, b"again").expect("carried"), b"again");
+    echoed(udp_at, b"again");
 
-    let _ = world
-        .run(["vm", "unpublish", "v", &at.port().to_string()])
-        .good();
+    for port in [at.port().to_string(), format!("{}/udp", udp_at.port())] {
+        let _ = world.run(["vm", "unpublish", "v", &port]).good();
+    }
     assert!(TcpStream::connect(at).is_err(), "it still listens");
+    let free = UdpSocket::bind(udp_at).map(drop);
+    free.expect("nobody has the port for datagrams any more");
 }

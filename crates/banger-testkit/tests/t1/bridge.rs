@@ -5,13 +5,13 @@ use banger_linux::seqpacket::Connection;
 use banger_proto::root::{Answer, Outcome, PACKET_MAX, Reply, Request, Survey, Verb};
 use banger_root::simulated::program::{ADD_LINK, BE_OF_VERSION, CHANGES_LEFT, SOCKET};
 use banger_testkit::checks::{run, start};
-use banger_testkit::world::{LIMIT, kill};
+use banger_testkit::world::{LIMIT, SIMULATED_BRIDGE, kill};
 use banger_testkit::{World, eventually};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// Sends a packet to the host in memory.
-fn tell(world: &World, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn tell(world: &World, packet: &[u8]) -> Vec<u8> {
     let until = Instant::now() + LIMIT;
     let host = Connection::connect(&world.path(SOCKET)).expect("a host");
     host.send(packet, until).expect("sent");
@@ -23,7 +23,7 @@ fn add_link(world: &World, name: &str) {
 }
 
 /// What there is on the host, as the helper itself sees it.
-fn survey(world: &World) -> Survey {
+pub(crate) fn survey(world: &World) -> Survey {
     let request = Request {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         op: "op-abc123".parse().expect("an id"),
@@ -37,13 +37,13 @@ fn survey(world: &World) -> Survey {
 }
 
 /// Slots of our TAPs.
-fn taps(world: &World) -> BTreeSet<u16> {
+pub(crate) fn taps(world: &World) -> BTreeSet<u16> {
     let taps = survey(world).taps.into_iter();
     let ours = taps.filter(|tap| tap.whose.is_ours());
     ours.map(|tap| tap.slot.get()).collect()
 }
 
-fn addresses(world: &World, name: &str) -> Vec<String> {
+pub(crate) fn addresses(world: &World, name: &str) -> Vec<String> {
     let shown = world.show(name);
     let all = shown["addresses"].as_array().cloned().unwrap_or_default();
     let text = |address: &serde_json::Value| address.as_str().map(str::to_owned);
@@ -193,10 +193,11 @@ fn a_bridge_of_another_s_is_refused_by_its_name_and_stays() {
     let _ = world.run(["vm", "rm", "a"]).good();
     world.stop_daemon();
     nothing_is_left_on_the_host(&world);
-    add_link(&world, "br-fc");
+    add_link(&world, SIMULATED_BRIDGE);
     let ran = world.run(run(&["-d", "--name", "b"]));
     assert_eq!(ran.code, Some(125), "{}", ran.stderr);
-    for said in ["br-fc belongs to another program", "remedy", "bridge_name"] {
+    let whose = format!("{SIMULATED_BRIDGE} belongs to another program");
+    for said in [&whose, "remedy", "bridge_name"] {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }
     assert!(world.names().is_empty());

@@ -31,7 +31,7 @@ check! {
     eight_runs_at_once_work: lifecycle::many_runs_at_once_work, 8;
     references_and_lists_do_what_they_say: lifecycle::references_and_lists_do_what_they_say;
     a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer:
-        publish::a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer;
+        publish::a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer, "user";
     a_guest_can_be_looked_at: lifecycle::a_guest_can_be_looked_at;
     a_terminal_has_the_right_size_after_a_resize: terminal::a_terminal_has_the_right_size_after_a_resize;
     an_interrupt_reaches_the_guests_process: terminal::an_interrupt_reaches_the_guests_process;

@@ -26,6 +26,7 @@ mod records;
 mod refusal;
 mod rename;
 mod repair;
+mod resolver;
 mod restarts;
 mod saving;
 mod set;

@@ -7,7 +7,6 @@ use std::net::UdpSocket;
 use std::process::Command;
 
 const DOCKER: &str = include_str!("../../src/firewalls/docker.nft");
-const UFW: &str = include_str!("../../src/firewalls/ufw.nft");
 const FIREWALLD: &str = include_str!("../../src/firewalls/firewalld.nft");
 const PLAIN: &str = include_str!("../../src/firewalls/plain.nft");
 
@@ -193,24 +192,11 @@ fn each_firewall_is_named_with_the_remedy_of_its_tool() {
             remedy.contains("iptables -I DOCKER-USER -i br-fc -j ACCEPT"),
             "{remedy}"
         );
-        // What that command does, without iptables.
-        tool("nft insert rule ip filter DOCKER-USER iifname br-fc accept");
+        commands(&remedy).into_iter().for_each(follow);
         all_pass(world, "firewall");
         tool("nft delete table ip filter");
 
-        load(UFW);
-        let mut checks = found(world, "firewall");
-        checks.retain(|[verdict, ..]| verdict != "pass");
-        let remedies: Vec<_> = checks
-            .iter()
-            .map(|[verdict, _, remedy]| (verdict.as_str(), remedy.as_str()))
-            .collect();
-        let wanted = [
-            ("fail", "`ufw route allow in on br-fc`"),
-            ("warn", "`ufw allow in on br-fc to any port 42069`"),
-        ];
-        assert_eq!(remedies, wanted);
-        tool("nft delete table ip filter");
+        tool("nft delete table ip nat");
 
         load(FIREWALLD);
         let mut checks = found(world, "firewall");
@@ -226,6 +212,61 @@ fn each_firewall_is_named_with_the_remedy_of_its_tool() {
                 "{remedy}"
             );
         }
+        // What that command loads, without firewalld.
+        load(
+            "add chain inet firewalld filter_FWD_trusted { accept; }\n\
+             insert rule inet firewalld filter_FORWARD_ZONES iifname br-fc goto filter_FWD_trusted\n",
+        );
+        all_pass(world, "firewall");
+    });
+}
+
+#[test]
+fn the_remedies_for_ufw_help_as_ufw_itself_takes_them() {
+    on_a_host(|world| {
+        // Its files are the test's own from here on.
+        let files = world.path("ufw");
+        tool(&format!("cp -a /etc/ufw {}", files.display()));
+        tool(&format!("mount --bind {} /etc/ufw", files.display()));
+        start(world, "v", &["--nat"]);
+        tool("ufw --force enable");
+        let mut checks = found(world, "firewall");
+        checks.retain(|[verdict, ..]| verdict != "pass");
+        let remedies: Vec<_> = checks
+            .iter()
+            .map(|[verdict, _, remedy]| (verdict.as_str(), remedy.as_str()))
+            .collect();
+        let wanted = [
+            ("fail", "`ufw route allow in on br-fc`"),
+            ("fail", "`ufw route allow in on br-fc`"),
+            ("warn", "`ufw allow in on br-fc to any port 42069`"),
+        ];
+        assert_eq!(remedies, wanted, "IPv4, IPv6, names: {checks:?}");
+        for [_, _, remedy] in &checks {
+            commands(remedy).into_iter().for_each(follow);
+        }
+        all_pass(world, "firewall");
+    });
+}
+
+#[test]
+fn the_remedy_for_iptables_helps_as_iptables_itself_takes_it() {
+    on_a_host(|world| {
+        start(world, "v", &["--nat"]);
+        for program in ["iptables", "ip6tables"] {
+            tool(&format!("{program} -P FORWARD DROP"));
+            tool(&format!(
+                "{program} -A FORWARD -m conntrack --ctstate INVALID -j DROP"
+            ));
+        }
+        let mut checks = found(world, "firewall");
+        checks.retain(|[verdict, ..]| verdict != "pass");
+        assert_eq!(checks.len(), 2, "IPv4 and IPv6: {checks:?}");
+        for [verdict, _, remedy] in &checks {
+            assert!(verdict == "fail" && commands(remedy).len() == 2, "{remedy}");
+            commands(remedy).into_iter().for_each(follow);
+        }
+        all_pass(world, "firewall");
     });
 }
 

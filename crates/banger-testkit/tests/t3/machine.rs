@@ -31,8 +31,10 @@ check! {
     a_sandbox_goes_through_its_life: lifecycle::a_sandbox_goes_through_its_life;
     two_runs_at_once_work: lifecycle::many_runs_at_once_work, 2;
     eight_runs_at_once_work: lifecycle::many_runs_at_once_work, 8;
-    a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer:
-        publish::a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer;
+    a_server_in_a_guest_in_user_mode_is_reached_until_its_port_is_published_no_longer:
+        publish::a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer, "user";
+    a_server_in_a_guest_without_a_network_is_reached_until_its_port_is_published_no_longer:
+        publish::a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer, "none";
     a_guest_can_be_looked_at: lifecycle::a_guest_can_be_looked_at;
     what_cannot_be_is_refused_before_anything_is_made:
         refusal::what_cannot_be_is_refused_before_anything_is_made;

@@ -199,7 +199,89 @@ pub(super) const LIST: &[Mutation] = &[
         to: "        desk.serve(&connection);\n",
         test: namespace("rules::the_helper_keeps_no_memory_of_a_thousand_guests"),
     },
+    Mutation {
+        holds: "IPv6 leads no way round to metadata services",
+        file: "crates/banger-model/src/policy/rules/inet.rs",
+        from: "format!(\"ip6 daddr {{ {CLOSED_V6} }} {REJECT}\"),",
+        to: "format!(\"ip6 daddr {{ {CLOSED_V6} }} counter accept\"),",
+        test: namespace(
+            "guests_over_ipv6::guests_reach_no_address_of_the_host_nor_metadata_nor_what_leads_there_in_disguise",
+        ),
+    },
+    Mutation {
+        holds: "guests go out over IPv6 as the host",
+        file: "crates/banger-model/src/policy/rules/inet.rs",
+        from: "masked(\"ip6 saddr @nat6\")",
+        to: "masked(\"ip6 saddr ::1\")",
+        test: namespace(
+            "guests_over_ipv6::a_guest_goes_out_over_ipv6_as_the_host_if_it_has_a_way_out_and_not_at_all_if_not",
+        ),
+    },
+    Mutation {
+        holds: "guests reach over IPv6 only those that they are linked with",
+        file: "crates/banger-model/src/policy/rules/inet.rs",
+        from: "\"ip6 saddr . ip6 daddr @pairs6 accept\"",
+        to: "\"ip6 saddr != ::1 accept\"",
+        test: namespace(
+            "guests_over_ipv6::guests_reach_each_other_over_ipv6_only_where_they_are_linked",
+        ),
+    },
+    Mutation {
+        holds: "NAT64 leads no way round to metadata services",
+        file: "crates/banger-model/src/policy/rules/inet.rs",
+        from: "64:ff9b::a9fe:0/112, ",
+        to: "",
+        test: namespace(
+            "guests_over_ipv6::guests_reach_no_address_of_the_host_nor_metadata_nor_what_leads_there_in_disguise",
+        ),
+    },
+    // A bridge that was made anew, and the host's resolver.
+    Mutation {
+        holds: "guests are on a bridge that was made anew",
+        file: "crates/bangerd/src/host_network/tap_pool/slots.rs",
+        from: "self.idle.union(&self.used).copied()",
+        to: "self.idle.iter().copied()",
+        test: whole(
+            "resolver::a_bridge_that_another_has_removed_is_made_again_with_its_guests_its_rules_and_the_resolver",
+        ),
+    },
+    Mutation {
+        holds: "the host's resolver forgets when the daemon leaves, guests or not",
+        file: "crates/bangerd/src/host_network/ready.rs",
+        from: "        self.names.revert_routing().await;\n        if !self.rules.places().is_empty() {\n            return;\n        }\n",
+        to: "        if !self.rules.places().is_empty() {\n            return;\n        }\n        self.names.revert_routing().await;\n",
+        test: whole(
+            "resolver::the_resolver_is_told_with_the_first_guest_and_forgets_whenever_the_daemon_leaves",
+        ),
+    },
+    Mutation {
+        holds: "the host's resolver is told again with each start",
+        file: "crates/bangerd/src/host_network/ready.rs",
+        from: "        self.tell_names();\n        self.tell_resolver();\n        Ok(self.describe",
+        to: "        self.tell_names();\n        Ok(self.describe",
+        test: whole("resolver::what_the_resolver_has_forgotten_it_is_told_at_the_next_start"),
+    },
+    Mutation {
+        holds: "who is already gone is gone, however little time there is to wait",
+        file: "crates/bangerd/src/vmm/process/mod.rs",
+        from: "    if is_readable(&pidfd)? {",
+        to: "    if is_readable(&pidfd)? && false {",
+        test: unit(
+            "bangerd",
+            "vmm::process::tests::t1::one_that_has_ended_is_gone_even_without_any_time",
+        ),
+    },
     // What doctor says of the network.
+    Mutation {
+        holds: "doctor tells a bridge that is gone under its guests",
+        file: "crates/bangerd/src/doctor/network/bridge.rs",
+        from: "(Ok(_), None) if found.wanted.is_some() => Check {",
+        to: "(Ok(_), None) if found.wanted.is_none() && found.survey.bridge.is_some() => Check {",
+        test: unit(
+            "bangerd",
+            "doctor::network::tests::a_bridge_that_is_gone_under_its_guests_and_guests_that_are_not_on_it_are_told",
+        ),
+    },
     Mutation {
         holds: "doctor tells rules that were changed",
         file: "crates/bangerd/src/doctor/network/rules.rs",

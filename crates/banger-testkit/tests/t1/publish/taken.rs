@@ -91,13 +91,14 @@ fn a_second_sandbox_with_the_same_port_is_told_the_first() {
 #[test]
 fn what_is_published_on_a_stopped_sandbox_is_open_from_its_next_start() {
     let world = World::simulated();
-    let _ = world
-        .run(["vm", "create", "--no-start", "--name", "v"])
-        .good();
-    let _ = world.run(["vm", "publish", "v", "0:80"]).good();
-    assert_eq!(world.show("v")["publish"][0]["open"], false);
+    let created = ["vm", "create", "--no-start", "--name", "v", "-p", "0:80"];
+    let _ = world.run(created).good();
+    let _ = world.run(["vm", "publish", "v", "0:81/udp"]).good();
+    let is_open = |index: usize| world.show("v")["publish"][index]["open"] == true;
+    assert!(!is_open(0) && !is_open(1));
     let _ = world.run(["vm", "start", "v"]).good();
     let at = endpoint(&world, "v");
+    assert!(is_open(1));
     assert!(!is_closed(at));
     let again = world
         .run(["vm", "publish", "-q", "v", "0:80"])
