@@ -4,6 +4,8 @@ mod guests;
 mod names;
 mod others;
 mod outside;
+mod removed;
+mod resolvers;
 mod restarts;
 
 use banger_linux::seqpacket::Connection;

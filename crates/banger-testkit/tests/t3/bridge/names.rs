@@ -1,7 +1,7 @@
-//! Names of guests, asked with `dig`; and a published port, which needs no network of the guest.
+//! Names of guests, asked with `dig`; and published ports, which need no network of the guest.
 
 use super::*;
-use banger_testkit::checks::publish::{endpoint, free_port};
+use banger_testkit::checks::publish::{self, endpoint, free_port};
 use banger_testkit::namespaces::own_network;
 use std::io::Read;
 
@@ -80,5 +80,15 @@ fn guests_have_names_that_the_host_and_their_friends_see_and_ports_are_published
 
         let _ = world.run(["vm", "rm", "a", "b", "c"]).good();
         everything_goes(&world, &before);
+    });
+}
+
+#[test]
+fn a_server_in_a_guest_on_the_bridge_is_reached_until_its_port_is_published_no_longer() {
+    own_network(|| {
+        let world = World::bridged();
+        publish::a_server_in_the_guest_is_reached_until_its_port_is_published_no_longer(
+            &world, "bridge",
+        );
     });
 }

@@ -6,19 +6,22 @@ use banger_testkit::namespaces::own_network;
 use serde_json::Value;
 use std::path::Path;
 
-const HOST: [&str; 2] = ["192.0.2.2", "2001:db8:1::2"];
-const SERVER: [&str; 2] = ["198.51.100.80", "2001:db8:2::80"];
+pub(super) const HOST: [&str; 2] = ["192.0.2.2", "2001:db8:1::2"];
+pub(super) const SERVER: [&str; 2] = ["198.51.100.80", "2001:db8:2::80"];
 /// Where clouds tell a machine its secrets.
 const METADATA: &str = "169.254.169.254";
+/// The uplink's MTU: another than what every network begins with.
+const MTU: u16 = 1400;
 
 /// The host is connected with a router `uplink`, which is connected with `internet`. No way back is
 /// known for addresses of guests.
-fn connect_the_host() {
+pub(super) fn connect_the_host() {
     for name in ["uplink", "internet"] {
         tool(&format!("ip netns add {name}"));
         tool(&format!("ip -n {name} link set lo up"));
     }
     tool("ip link add wan0 type veth peer name lan netns uplink");
+    tool(&format!("ip link set wan0 mtu {MTU}"));
     tool("ip -n uplink link add wan type veth peer name eth0 netns internet");
     for (place, link, addresses) in [
         ("", "wan0", ["192.0.2.2/24", "2001:db8:1::2/64"]),
@@ -46,7 +49,7 @@ fn connect_the_host() {
 }
 
 /// Serves in a network; where it listens.
-fn serve_in(network: &str, address: &str) -> SocketAddr {
+pub(super) fn serve_in(network: &str, address: &str) -> SocketAddr {
     let there = NetworkNamespace::open(&Path::new("/run/netns").join(network)).expect("a network");
     let listener = there.run(|| TcpListener::bind((address, 0)).expect("bound"));
     let listener = listener.expect("entered");
@@ -106,6 +109,9 @@ fn only_a_guest_with_nat_reaches_the_outside_and_it_does_as_the_host() {
         let reached = told(&world, "open", trap.place().ip(), trap.place().port());
         assert!(reached.is_err() && trap.is_untouched(), "{reached:?}");
         the_rules_say_so(&world);
+        let mtu = sh(&world, "open", "cat /sys/class/net/e*/mtu").text();
+        assert_eq!(mtu.trim(), MTU.to_string());
+        the_way_out_is_opened_and_closed_while_a_guest_runs(&world, servers);
 
         let _ = world.run(["vm", "rm", "open"]).good();
         eventually("the way out to be closed", LIMIT, || {
@@ -117,6 +123,22 @@ fn only_a_guest_with_nat_reaches_the_outside_and_it_does_as_the_host() {
         let _ = world.run(["vm", "rm", "shut"]).good();
         everything_goes(&world, &before);
     });
+}
+
+/// The guest without it gets it, and loses it again, without a new start.
+fn the_way_out_is_opened_and_closed_while_a_guest_runs(world: &World, servers: [SocketAddr; 2]) {
+    let since = world.show("shut")["run"]["pid"].clone();
+    for (option, may) in [("--nat", true), ("--no-nat", false)] {
+        let _ = world.run(["vm", "set", option, "shut"]).good();
+        for (family, server) in servers.into_iter().enumerate() {
+            let seen = told(world, "shut", server.ip(), server.port());
+            let own = addresses(world, "shut")[family].to_string();
+            let set = ["nat4", "nat6"][family];
+            assert_eq!(seen.is_ok(), may, "{option} {server}: {seen:?}");
+            assert_eq!(elements(set).contains(&own), may, "{option} {own}");
+        }
+    }
+    assert_eq!(world.show("shut")["run"]["pid"], since);
 }
 
 /// Not only what comes back: that this guest, and no other, is let out and hidden behind the host.
