@@ -53,6 +53,7 @@ struct File {
     idle_exit_seconds: Option<u64>,
     start_limit_seconds: Option<u64>,
     auto_stop_stale_after: Option<period::Written>,
+    suspend_after: Option<period::Written>,
     templates: Templates,
     template_budget: Option<String>,
     network: Option<NetworkMode>,
@@ -96,6 +97,8 @@ pub struct Config {
     pub start_limit: Duration,
     /// A guest that nobody has used for so long is stopped; absent: none is.
     pub auto_stop_stale_after: Option<Duration>,
+    /// A guest that nobody has used for so long is suspended; absent: none is.
+    pub suspend_after: Option<Duration>,
     /// Whether new machines go on from templates.
     pub templates: Templates,
     /// Bytes that templates may take; those that were not used for longest go first.
@@ -225,15 +228,8 @@ impl Config {
             start_limit: file
                 .start_limit_seconds
                 .map_or(START_LIMIT, Duration::from_secs),
-            auto_stop_stale_after: file
-                .auto_stop_stale_after
-                .map(|written| {
-                    written
-                        .read()
-                        .map_err(|e| format!("auto_stop_stale_after: {e}"))
-                })
-                .transpose()?
-                .filter(|limit| !limit.is_zero()),
+            auto_stop_stale_after: limit(file.auto_stop_stale_after, "auto_stop_stale_after")?,
+            suspend_after: limit(file.suspend_after, "suspend_after")?,
             templates: file.templates,
             template_budget: parsed::<DiskSize>(
                 file.template_budget.as_deref(),
@@ -257,6 +253,12 @@ impl Config {
             },
         })
     }
+}
+
+/// A time; zero is none.
+fn limit(written: Option<period::Written>, key: &str) -> Result<Option<Duration>, String> {
+    let read = written.map(|written| written.read().map_err(|why| format!("{key}: {why}")));
+    Ok(read.transpose()?.filter(|limit| !limit.is_zero()))
 }
 
 fn parsed<T: std::str::FromStr<Err = banger_model::size::BadSize>>(
@@ -289,6 +291,7 @@ mod tests {
         assert!(!config.default_image.1);
         assert_eq!(config.idle_exit, IDLE_EXIT);
         assert_eq!(config.auto_stop_stale_after, None);
+        assert_eq!(config.suspend_after, None);
         assert_eq!(config.bridge.dns_address.to_string(), "127.0.0.1:42069");
     }
 
@@ -297,7 +300,7 @@ mod tests {
         let config = Config::parse(
             "log_level = 'debug'\ndefault_image = 'mine'\nqemu = '/opt/qemu'\nagent = '/opt/agent'\n\
              default_kernel = 'k'\naccelerator = 'tcg'\nidle_exit_seconds = 5\nstart_limit_seconds = 9\n\
-             auto_stop_stale_after = '1h30min'\n\
+             auto_stop_stale_after = '1h30min'\nsuspend_after = 600\n\
              network = 'none'\nbridge_name = 'br-fc-x'\nbridge_ip = '10.9.0.1'\ncidr = 20\ntap_pool_size = 0\n\
              default_dns = ['9.9.9.9']\nroot_helper = '/opt/root'\ndns_address = '127.0.0.1:0'\n\
              [vm_defaults]\nvcpu = 2\nmemory = '2GiB'\ndisk_size = '10G'\nsystem_disk_size = '1G'\n",
@@ -310,6 +313,7 @@ mod tests {
             config.auto_stop_stale_after,
             Some(Duration::from_secs(5400))
         );
+        assert_eq!(config.suspend_after, Some(Duration::from_secs(600)));
         assert_eq!(config.network, Some(NetworkMode::None));
         let bridge = BridgeConfig {
             name: "br-fc-x".parse().expect("a name"),
@@ -342,6 +346,7 @@ mod tests {
             ("network = 'host'", "host"),
             ("auto_stop_stale_after = 'soon'", "auto_stop_stale_after"),
             ("auto_stop_stale_after = -1", "auto_stop_stale_after"),
+            ("suspend_after = 'late'", "suspend_after"),
             ("= 1", "line 1"),
         ] {
             let error = Config::parse(text).expect_err(text);

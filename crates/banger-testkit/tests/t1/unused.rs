@@ -1,4 +1,5 @@
-//! `auto_stop_stale_after`: machines that nobody uses are stopped in order, and no others.
+//! `auto_stop_stale_after` and `suspend_after`: machines that nobody uses are stopped in order, or suspended,
+//! and no others.
 
 use banger_testkit::checks::{run as arguments, start};
 use banger_testkit::world::LIMIT;
@@ -103,4 +104,28 @@ fn a_setting_that_is_no_time_is_refused_by_its_name() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn a_machine_that_nobody_uses_is_suspended_and_goes_on_when_somebody_does() {
+    let world = World::simulated();
+    world.configure("accelerator = \"tcg\"\nstart_limit_seconds = 20\nsuspend_after = \"2s\"\n");
+    start(&world, "v");
+    for _ in 0..2 {
+        eventually("the machine to be suspended", LIMIT, || {
+            let shown = world.show("v");
+            match shown["state"].as_str() {
+                Some("suspended") => Ok(()),
+                other => Err(other.map(str::to_owned)),
+            }
+        });
+        assert_eq!(world.show("v")["reason"], "nothing used it for 2 s");
+        let ran = world.run(["vm", "exec", "v", "--", "echo", "awake"]).good();
+        assert_eq!(ran.text(), "awake\n");
+    }
+    let events = world.run(["vm", "events", "v"]).good().text();
+    let suspended = events.lines().filter(|line| line.contains("suspended"));
+    assert_eq!(suspended.count(), 2, "{events}");
+    let _ = world.run(["vm", "rm", "v"]).good();
+    world.assert_nothing_left();
 }

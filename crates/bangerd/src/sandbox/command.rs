@@ -49,6 +49,8 @@ pub enum Command {
     Stop(Progress, Reply),
     /// As stop, when nobody has used it for so long.
     StopUnused(Duration, Progress, Reply),
+    /// As suspend, when nobody has used it for so long.
+    SuspendUnused(Duration, Progress, Reply),
     /// Stop, then start.
     Restart(Wait, Progress, Reply),
     /// Send the VMM a signal.
@@ -94,7 +96,7 @@ impl Command {
             }
             Self::Repair(..) => Some(Request::Repair),
             Self::Snapshot(..) => Some(Request::Snapshot),
-            Self::Suspend(..) => Some(Request::Suspend),
+            Self::Suspend(..) | Self::SuspendUnused(..) => Some(Request::Suspend),
             Self::Restore(..) => Some(Request::Restore),
             Self::Prepare(..) => None,
         }
@@ -107,6 +109,7 @@ impl Command {
             Self::Start(_, progress, _)
             | Self::Stop(progress, _)
             | Self::StopUnused(_, progress, _)
+            | Self::SuspendUnused(_, progress, _)
             | Self::Restart(_, progress, _)
             | Self::Delete(progress, _)
             | Self::Prune(progress, _)
@@ -139,6 +142,7 @@ impl Command {
             Self::Start(_, _, reply)
             | Self::Stop(_, reply)
             | Self::StopUnused(_, _, reply)
+            | Self::SuspendUnused(_, _, reply)
             | Self::Restart(_, _, reply)
             | Self::Set(_, _, reply)
             | Self::Rename(_, _, reply)
@@ -162,6 +166,7 @@ impl Command {
             Self::Start(_, _, reply)
             | Self::Stop(_, reply)
             | Self::StopUnused(_, _, reply)
+            | Self::SuspendUnused(_, _, reply)
             | Self::Restart(_, _, reply)
             | Self::Set(_, _, reply)
             | Self::Rename(_, _, reply)

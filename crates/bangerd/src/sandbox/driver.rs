@@ -278,6 +278,11 @@ impl Driver {
                     works::stop_unused(work, limit).boxed()
                 });
             }
+            Command::SuspendUnused(limit, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
+                    saving::suspend_unused(work, limit).boxed()
+                });
+            }
             Command::Restart(wait, progress, reply) => {
                 self.begin(Some(reply), progress, move |work| {
                     works::restart(work, wait).boxed()

@@ -11,7 +11,7 @@
 //! is killed, for which the next one sees to it.
 
 use super::act::{Failure, Work};
-use super::works::Outcome;
+use super::works::{self, Outcome};
 use crate::disks::space;
 use crate::fault_points::Side;
 use crate::host;
@@ -52,7 +52,16 @@ pub(super) async fn snapshot(mut work: Work, wanted: Wanted) -> Outcome {
 
 /// Saves the memory of a guest and ends its VMM.
 pub(super) async fn suspend(mut work: Work) -> Outcome {
-    let result = work.suspend().await;
+    let result = work.suspend(None).await;
+    Outcome::of(work, result)
+}
+
+/// Suspends the guest because nobody uses it; who began to since that was found keeps it.
+pub(super) async fn suspend_unused(mut work: Work, limit: Duration) -> Outcome {
+    let Some(reason) = works::unused(&work, limit) else {
+        return Outcome::of(work, Ok(()));
+    };
+    let result = work.suspend(Some(reason)).await;
     Outcome::of(work, result)
 }
 
@@ -82,7 +91,7 @@ impl Work {
         self.publish(making, manifest).await
     }
 
-    async fn suspend(&mut self) -> Result<(), Failure> {
+    async fn suspend(&mut self, reason: Option<String>) -> Result<(), Failure> {
         self.room_for_snapshot(true)?;
         let making = begin(&self.paths.resume()).await?;
         self.sync_guest().await;
@@ -102,7 +111,7 @@ impl Work {
             view.trouble = None;
         });
         self.reach(Goal::AtRest).await?;
-        Ok(self.settle(None).await?)
+        Ok(self.settle(reason).await?)
     }
 
     /// Refused before the guest is stopped: at most, all of its memory and its disks are copied.

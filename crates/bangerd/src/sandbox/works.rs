@@ -84,13 +84,18 @@ pub(super) async fn stop(mut work: Work) -> Outcome {
 
 /// Shuts the guest down because nobody uses it; who began to since that was found keeps it.
 pub(super) async fn stop_unused(mut work: Work, limit: Duration) -> Outcome {
-    let unused = super::unused_for(&work.view.borrow());
-    if unused.is_none_or(|unused| unused < limit) {
+    let Some(reason) = unused(&work, limit) else {
         return Outcome::of(work, Ok(()));
-    }
-    let reason = format!("nothing used it for {}", period::show(limit));
+    };
     let result = work.stop(Some(reason)).await;
     Outcome::of(work, result)
+}
+
+/// The reason for what is done to a guest that nobody has used for so long, if that is still so.
+pub(super) fn unused(work: &Work, limit: Duration) -> Option<String> {
+    let unused = super::unused_for(&work.view.borrow());
+    let is_unused = unused.is_some_and(|unused| unused >= limit);
+    is_unused.then(|| format!("nothing used it for {}", period::show(limit)))
 }
 
 /// Stops, then starts; the times of the start begin with it.

@@ -1,4 +1,4 @@
-//! Guests that nobody uses are stopped in order, where the owner's configuration says after how long.
+//! Guests that nobody uses are suspended, or stopped in order, where the owner's configuration says after how long.
 //!
 //! What counts as use: a command or shell for as long as it is attached, a copy, a connection to a
 //! published port for as long as it is open, a request that changes the sandbox, and packets to a guest on
@@ -41,12 +41,17 @@ impl Unused {
         }
     }
 
-    /// Stops those that nobody has used for long enough; nothing where that is not configured.
+    /// Suspends and stops those that nobody has used for long enough; nothing where that is not configured.
     pub(super) fn look(&mut self) {
         let services = &self.supervisor.services;
-        let Some(limit) = services.config.auto_stop_stale_after else {
+        let config = &services.config;
+        let limits = [
+            (Fate::Stop, config.auto_stop_stale_after),
+            (Fate::Suspend, config.suspend_after),
+        ];
+        if limits.iter().all(|(_, limit)| limit.is_none()) {
             return;
-        };
+        }
         let before = std::mem::take(&mut self.packets);
         for sandbox in services.registry.all() {
             let place = services.host_network.attachment(sandbox.id);
@@ -56,26 +61,47 @@ impl Unused {
                 }
                 self.packets.insert(sandbox.id, now);
             }
-            if is_due(&sandbox, limit) {
-                stop(sandbox, limit);
+            if sandbox.record().spec.ephemeral {
+                continue;
+            }
+            let unused = sandbox.unused_for();
+            if let Some((fate, limit)) = unused.and_then(|unused| fate(&limits, unused)) {
+                end(sandbox, fate, limit);
             }
         }
     }
 }
 
-fn is_due(sandbox: &Sandbox, limit: Duration) -> bool {
-    let unused = sandbox.unused_for().is_some_and(|unused| unused >= limit);
-    unused && !sandbox.record().spec.ephemeral
+/// What becomes of a guest that nobody uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stop,
+    Suspend,
 }
 
-fn stop(sandbox: Arc<Sandbox>, limit: Duration) {
-    tracing::info!(sandbox = %sandbox.record().name, "stopping: nothing uses it");
+/// What becomes of one that nobody has used for so long: the first whose limit is over, the longest time first.
+fn fate(limits: &[(Fate, Option<Duration>)], unused: Duration) -> Option<(Fate, Duration)> {
+    let set = limits
+        .iter()
+        .filter_map(|&(fate, limit)| Some((fate, limit?)));
+    set.filter(|&(_, limit)| unused >= limit)
+        .max_by_key(|&(_, limit)| limit)
+}
+
+fn end(sandbox: Arc<Sandbox>, fate: Fate, limit: Duration) {
+    tracing::info!(sandbox = %sandbox.record().name, ?fate, "nothing uses it");
     tokio::spawn(async move {
-        let stopping = sandbox
-            .request(|reply| Command::StopUnused(limit, Progress::silent(), reply))
+        let ending = sandbox
+            .request(|reply| match fate {
+                Fate::Stop => Command::StopUnused(limit, Progress::silent(), reply),
+                Fate::Suspend => Command::SuspendUnused(limit, Progress::silent(), reply),
+            })
             .await;
-        if let Err(fault) = stopping {
-            tracing::warn!("cannot stop a sandbox that nothing uses: {fault}");
+        if let Err(fault) = ending {
+            // Tried again after as long a time, not with the next round.
+            sandbox.touch();
+            let name = sandbox.record().name.clone();
+            tracing::warn!(sandbox = %name, "cannot end a guest that nothing uses: {fault}");
         }
     });
 }
@@ -83,6 +109,21 @@ fn stop(sandbox: Arc<Sandbox>, limit: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_limit_that_is_over_decides() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let limits = [
+            (Fate::Stop, Some(hours(8))),
+            (Fate::Suspend, Some(hours(1))),
+        ];
+        assert_eq!(fate(&limits, hours(0)), None);
+        assert_eq!(fate(&limits, hours(1)), Some((Fate::Suspend, hours(1))));
+        // It could not be suspended.
+        assert_eq!(fate(&limits, hours(9)), Some((Fate::Stop, hours(8))));
+        let only = [(Fate::Stop, None), (Fate::Suspend, Some(hours(1)))];
+        assert_eq!(fate(&only, hours(9)), Some((Fate::Suspend, hours(1))));
+    }
 
     #[test]
     fn a_few_packets_between_two_rounds_are_nobody_who_talks() {
