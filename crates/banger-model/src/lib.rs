@@ -4,6 +4,7 @@
 //! without a process, a socket or a temporary directory.
 
 pub mod admission;
+pub mod capacity;
 pub mod defaults;
 pub mod filter;
 pub mod host_names;

@@ -56,6 +56,7 @@ struct File {
     suspend_after: Option<period::Written>,
     templates: Templates,
     template_budget: Option<String>,
+    memory_reserve: Option<String>,
     network: Option<NetworkMode>,
     bridge_name: Option<BridgeName>,
     bridge_ip: Option<Ipv4Addr>,
@@ -103,6 +104,8 @@ pub struct Config {
     pub templates: Templates,
     /// Bytes that templates may take; those that were not used for longest go first.
     pub template_budget: u64,
+    /// Bytes of the host's memory that no new machine is to take; by the host's size where absent.
+    pub memory_reserve: Option<u64>,
     /// How a guest is connected whose request does not say.
     pub network: Option<NetworkMode>,
     /// The bridge and what belongs to it.
@@ -236,6 +239,8 @@ impl Config {
                 "template_budget",
             )?
             .map_or(TEMPLATE_BUDGET, DiskSize::bytes),
+            memory_reserve: parsed::<DiskSize>(file.memory_reserve.as_deref(), "memory_reserve")?
+                .map(DiskSize::bytes),
             network: file.network,
             bridge,
             vm_defaults: Configured {
@@ -300,7 +305,7 @@ mod tests {
         let config = Config::parse(
             "log_level = 'debug'\ndefault_image = 'mine'\nqemu = '/opt/qemu'\nagent = '/opt/agent'\n\
              default_kernel = 'k'\naccelerator = 'tcg'\nidle_exit_seconds = 5\nstart_limit_seconds = 9\n\
-             auto_stop_stale_after = '1h30min'\nsuspend_after = 600\n\
+             auto_stop_stale_after = '1h30min'\nsuspend_after = 600\nmemory_reserve = '3GiB'\n\
              network = 'none'\nbridge_name = 'br-fc-x'\nbridge_ip = '10.9.0.1'\ncidr = 20\ntap_pool_size = 0\n\
              default_dns = ['9.9.9.9']\nroot_helper = '/opt/root'\ndns_address = '127.0.0.1:0'\n\
              [vm_defaults]\nvcpu = 2\nmemory = '2GiB'\ndisk_size = '10G'\nsystem_disk_size = '1G'\n",
@@ -314,6 +319,7 @@ mod tests {
             Some(Duration::from_secs(5400))
         );
         assert_eq!(config.suspend_after, Some(Duration::from_secs(600)));
+        assert_eq!(config.memory_reserve, Some(3 << 30));
         assert_eq!(config.network, Some(NetworkMode::None));
         let bridge = BridgeConfig {
             name: "br-fc-x".parse().expect("a name"),
@@ -344,6 +350,7 @@ mod tests {
             ("tap_pool_size = 1000", "256"),
             ("root_helper = 'x'", "absolute"),
             ("network = 'host'", "host"),
+            ("memory_reserve = 'lots'", "memory_reserve"),
             ("auto_stop_stale_after = 'soon'", "auto_stop_stale_after"),
             ("auto_stop_stale_after = -1", "auto_stop_stale_after"),
             ("suspend_after = 'late'", "suspend_after"),

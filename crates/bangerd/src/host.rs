@@ -1,5 +1,6 @@
 //! The host as the daemon sees it: processors, memory, room on a file system, time, randomness.
 
+use banger_model::capacity::Stock;
 use banger_model::defaults::HostSize;
 use banger_proto::guest::hello::UnixTime;
 use banger_proto::owner::time::UtcTime;
@@ -16,8 +17,20 @@ pub fn size() -> HostSize {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     HostSize {
         processors,
-        memory_mib: memory_total_kib(&meminfo).unwrap_or(0) / 1024,
+        memory_mib: memory_kib(&meminfo, "MemTotal:").unwrap_or(0) / 1024,
     }
+}
+
+/// Memory of the host: all, and what the kernel says that new programs may have; its file cache is a part of
+/// that.
+#[must_use]
+pub fn memory() -> Option<Stock> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let bytes = |line| memory_kib(&meminfo, line).map(|kib| kib.saturating_mul(1024));
+    Some(Stock {
+        total: bytes("MemTotal:")?,
+        available: bytes("MemAvailable:")?,
+    })
 }
 
 /// What `/proc/cpuinfo` says; nothing where it cannot be read.
@@ -26,11 +39,9 @@ pub fn processors() -> String {
     std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()
 }
 
-/// The `MemTotal` line of `/proc/meminfo` (proc_meminfo(5)).
-fn memory_total_kib(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+/// A line of `/proc/meminfo` (proc_meminfo(5)).
+fn memory_kib(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -108,10 +119,10 @@ mod tests {
     #[test]
     fn the_memory_line_is_found_and_anything_else_is_unknown() {
         assert_eq!(
-            memory_total_kib("MemTotal:       16384 kB\nMemFree: 1 kB\n"),
+            memory_kib("MemTotal:       16384 kB\nMemFree: 1 kB\n", "MemTotal:"),
             Some(16384)
         );
-        assert_eq!(memory_total_kib("MemTotal: lots\n"), None);
-        assert_eq!(memory_total_kib(""), None);
+        assert_eq!(memory_kib("MemTotal: lots\n", "MemTotal:"), None);
+        assert_eq!(memory_kib("", "MemTotal:"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Creating sandboxes, finding those of the daemon before, and what is done from time to time.
 
 mod cancel;
+mod capacity;
 mod create;
 mod fork;
 mod go_on;

@@ -10,6 +10,7 @@
 
 pub mod artifact;
 pub mod byte_text;
+pub mod capacity;
 pub mod daemon;
 pub mod doctor;
 pub mod event;

@@ -50,12 +50,32 @@ pub struct VmmStats {
     pub cpu_ms: u64,
     /// Bytes of the host's memory that it has now.
     pub resident_bytes: u64,
+    /// How much of that is its own and how much others have as well; absent where the kernel does not let it
+    /// be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory: Option<MemoryShares>,
     /// Bytes that it has read from the host's disks; what was in the host's cache does not count.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub read_bytes: Option<u64>,
     /// Bytes that it has written, which reach the host's disks.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub written_bytes: Option<u64>,
+}
+
+/// Whose a VMM's memory is (`/proc/PID/smaps_rollup`). Machines that go on from one template or snapshot share the
+/// pages of its memory that none of them has written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MemoryShares {
+    /// Bytes that no other process has.
+    pub own_bytes: u64,
+    /// Those of them that it has written: the host has them back only when it ends.
+    pub own_dirty_bytes: u64,
+    /// Bytes that other processes have as well: saved memory, programs, libraries.
+    pub shared_bytes: u64,
+    /// Its fair part: its own, and of each shared page as much as falls to each process that has it. The sum
+    /// over all processes is what they take.
+    pub proportional_bytes: u64,
 }
 
 /// Bytes over a guest's network card, from the guest's side.

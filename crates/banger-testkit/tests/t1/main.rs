@@ -9,6 +9,7 @@
 
 mod audit;
 mod bridge;
+mod capacity;
 mod daemon;
 mod doctor;
 mod ends;

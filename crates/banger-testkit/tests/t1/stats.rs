@@ -29,6 +29,9 @@ fn a_running_machine_is_measured_by_the_host_and_says_what_it_uses() {
     );
     assert_eq!(first["vmm"]["pid"], shown["run"]["pid"]);
     assert!(number(&first["vmm"]["resident_bytes"]) > 0, "{first}");
+    let memory = &first["vmm"]["memory"];
+    assert!(number(&memory["own_dirty_bytes"]) > 0, "{first}");
+    assert!(number(&memory["shared_bytes"]) > 0, "{first}");
     assert!(number(&first["disk_used"]) > 0, "{first}");
     assert!(
         first["cpu_percent"]

@@ -67,6 +67,10 @@ impl Fork {
         let names = self.names()?;
         let client = app.client().await?;
         let mut signals = app.signals()?;
+        if names.len() > 1 && !self.no_start {
+            let number = u64::from(self.number);
+            super::capacity::require(&client, &self.sandbox.reference, number).await?;
+        }
         let made_for_it = match &self.from {
             None if names.len() > 1 => Some(self.moment(app, &client).await?),
             _ => None,

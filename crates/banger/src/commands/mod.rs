@@ -1,5 +1,6 @@
 //! The verbs: one file each, with arguments, help and body together.
 
+pub mod capacity;
 pub mod completion;
 pub mod copy;
 pub mod create;
@@ -103,6 +104,7 @@ pub enum Command {
     Rm(delete::Delete),
     Ps(list::Ps),
     Top(top::Top),
+    Capacity(capacity::Capacity),
     #[command(subcommand)]
     Image(image::ImageCommand),
     #[command(subcommand)]
@@ -138,6 +140,7 @@ impl Command {
             Self::Rm(verb) => verb.run(app).await,
             Self::Ps(verb) => verb.run(app).await,
             Self::Top(verb) => verb.run(app).await,
+            Self::Capacity(verb) => verb.run(app).await,
             Self::Image(verb) => verb.run(app).await,
             Self::Kernel(verb) => verb.run(app).await,
             Self::Template(verb) => verb.run(app).await,

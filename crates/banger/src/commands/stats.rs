@@ -18,7 +18,8 @@ Examples:
   banger vm stats dev --json | jq .vmm.cpu_ms
 
 CPU is the average since the machine was started, in hundredths of one processor; `banger top` shows
-what happens now. READ and WRITTEN are bytes from and to the host's disks. What has a `*`, and the guest's
+what happens now. OWN is memory that no other process has, SHARED what machines
+of one template or snapshot have together. READ and WRITTEN are bytes from and to the host's disks. What has a `*`, and the guest's
 memory, is the guest's own word.";
 
 /// Show what machines take: processor time, memory, disk, network

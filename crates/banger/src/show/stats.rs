@@ -3,7 +3,7 @@
 use super::table::{Table, Tone};
 use super::words::{age, show_bytes};
 use crate::stats::{Measured, network};
-use banger_proto::owner::stats::Stats;
+use banger_proto::owner::stats::{MemoryShares, Stats};
 
 /// Stands behind what only the guest says.
 const SAID: char = '*';
@@ -26,6 +26,8 @@ pub fn totals(all: &[Measured]) -> Table {
         "STATE",
         "CPU",
         "MEMORY",
+        "OWN",
+        "SHARED",
         "GUEST MEMORY",
         "DISK",
         "READ",
@@ -50,6 +52,8 @@ pub fn totals(all: &[Measured]) -> Table {
                 vmm.map_or_else(dash, |vmm| show_bytes(vmm.resident_bytes)),
                 Tone::Plain,
             ),
+            (share(stats, |memory| memory.own_bytes), Tone::Plain),
+            (share(stats, |memory| memory.shared_bytes), Tone::Plain),
             guest_memory(stats),
             (show_bytes(stats.disk_used), Tone::Plain),
             (
@@ -73,6 +77,12 @@ pub fn totals(all: &[Measured]) -> Table {
 /// What is not known.
 pub(crate) fn dash() -> String {
     "-".into()
+}
+
+/// A part of a VMM's memory.
+pub(crate) fn share(stats: &Stats, of: impl Fn(&MemoryShares) -> u64) -> String {
+    let memory = stats.vmm.as_ref().and_then(|vmm| vmm.memory.as_ref());
+    memory.map_or_else(dash, |memory| show_bytes(of(memory)))
 }
 
 /// A figure, marked where only the guest says it.
@@ -135,10 +145,10 @@ mod tests {
     #[test]
     fn totals_are_told_with_what_is_only_the_guests_word() {
         insta::assert_snapshot!(totals(&sample()).render(false), @r"
-        NAME  STATE    CPU     MEMORY  GUEST MEMORY  DISK  READ  WRITTEN  RECEIVED  SENT    UPTIME
-        web   running  50.0%   100MiB  64MiB/512MiB  3MiB  1MiB  4.7MiB   1.9KiB*   1000B*  10s
-        db    running  190.0%  100MiB  no answer     3MiB  1MiB  18.1MiB  -         -       10s
-        off   stopped  -       -       -             3MiB  -     -        -         -       -
+        NAME  STATE    CPU     MEMORY  OWN    SHARED  GUEST MEMORY  DISK  READ  WRITTEN  RECEIVED  SENT    UPTIME
+        web   running  50.0%   100MiB  30MiB  70MiB   64MiB/512MiB  3MiB  1MiB  4.7MiB   1.9KiB*   1000B*  10s
+        db    running  190.0%  100MiB  30MiB  70MiB   no answer     3MiB  1MiB  18.1MiB  -         -       10s
+        off   stopped  -       -       -      -       -             3MiB  -     -        -         -       -
         ");
         assert!(is_said(&sample()));
     }

@@ -1,6 +1,6 @@
 use super::*;
 use banger_model::SandboxState;
-use banger_proto::owner::stats::{GuestStats, GuestUsage, VmmStats};
+use banger_proto::owner::stats::{GuestStats, GuestUsage, MemoryShares, VmmStats};
 use proptest::prelude::*;
 
 /// A machine that runs since second 10 after the host's boot.
@@ -17,6 +17,12 @@ pub(crate) fn running(name: &str, taken_ms: u64, cpu_ms: u64) -> Stats {
             started_ms: 10_000,
             cpu_ms,
             resident_bytes: 100 << 20,
+            memory: Some(MemoryShares {
+                own_bytes: 30 << 20,
+                own_dirty_bytes: 20 << 20,
+                shared_bytes: 70 << 20,
+                proportional_bytes: 44 << 20,
+            }),
             read_bytes: Some(1 << 20),
             written_bytes: Some(cpu_ms * 1000),
         }),

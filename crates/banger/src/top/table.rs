@@ -1,7 +1,7 @@
 //! The rows of the live table: rates where `vm stats` has totals.
 
 use super::Order;
-use crate::show::stats::{cpu, dash, guest_memory, marked, uptime};
+use crate::show::stats::{cpu, dash, guest_memory, marked, share, uptime};
 use crate::show::table::{Table, Tone};
 use crate::show::words::show_bytes;
 use crate::stats::{Measured, network};
@@ -28,6 +28,7 @@ pub(super) fn table(rows: &[Measured]) -> Table {
         "NAME",
         "CPU",
         "MEMORY",
+        "OWN",
         "GUEST MEMORY",
         "READ/S",
         "WRITTEN/S",
@@ -51,6 +52,7 @@ pub(super) fn table(rows: &[Measured]) -> Table {
             (stats.name.clone(), Tone::Plain),
             cpu(rates.cpu_percent, stats.vcpu),
             bytes(resident),
+            (share(stats, |memory| memory.own_bytes), Tone::Plain),
             guest_memory(stats),
             bytes(rates.read_rate),
             bytes(rates.written_rate),
@@ -95,10 +97,10 @@ mod tests {
     #[test]
     fn rates_are_told_with_whose_word_they_are() {
         insta::assert_snapshot!(table(&rows()).render(false), @r"
-        NAME  CPU     MEMORY  GUEST MEMORY  READ/S    WRITTEN/S  RECEIVED/S  SENT/S  LOAD  UPTIME
-        idle  0.0%    100MiB  64MiB/512MiB  102.3KiB  0B         200B*       100B*   0.50  10s
-        big   0.0%    1GiB    64MiB/512MiB  102.3KiB  0B         200B*       100B*   0.50  10s
-        busy  200.0%  100MiB  64MiB/512MiB  102.3KiB  1.9MiB     200B*       100B*   0.50  10s
+        NAME  CPU     MEMORY  OWN    GUEST MEMORY  READ/S    WRITTEN/S  RECEIVED/S  SENT/S  LOAD  UPTIME
+        idle  0.0%    100MiB  30MiB  64MiB/512MiB  102.3KiB  0B         200B*       100B*   0.50  10s
+        big   0.0%    1GiB    30MiB  64MiB/512MiB  102.3KiB  0B         200B*       100B*   0.50  10s
+        busy  200.0%  100MiB  30MiB  64MiB/512MiB  102.3KiB  1.9MiB     200B*       100B*   0.50  10s
         ");
     }
 }

@@ -2,6 +2,7 @@
 //! become statuses; nothing here decides.
 
 mod artifacts;
+mod capacity;
 mod daemon;
 mod doctor;
 mod events;
@@ -82,6 +83,7 @@ pub fn router(api: Api) -> Router {
         .route("/doctor/fix", post(doctor::fix))
         .route("/prove", get(doctor::prove))
         .route("/prove/baseline", post(doctor::baseline))
+        .route("/capacity", get(capacity::capacity))
         .route("/defaults", get(daemon::defaults))
         .route("/events", get(events::events))
         .route("/operations", get(operations::list))

@@ -2,8 +2,8 @@
 //! test, served at `/v1/openapi.json`.
 
 use super::{
-    artifacts, daemon, doctor, events, exec, files, logs, operations, repair, sandboxes, snapshots,
-    stats, templates,
+    artifacts, capacity, daemon, doctor, events, exec, files, logs, operations, repair, sandboxes,
+    snapshots, stats, templates,
 };
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
@@ -29,6 +29,7 @@ use utoipa::OpenApi;
         doctor::prove,
         doctor::baseline,
         daemon::defaults,
+        capacity::capacity,
         events::events,
         operations::list,
         operations::follow,

@@ -16,7 +16,7 @@ use crate::services::Services;
 use crate::vmm::process::{self, since_boot};
 use banger_model::SandboxState;
 use banger_model::host_names::TapSlot;
-use banger_proto::owner::stats::{NetworkStats, Stats, VmmStats};
+use banger_proto::owner::stats::{MemoryShares, NetworkStats, Stats, VmmStats};
 use std::time::Duration;
 
 /// What the host knows.
@@ -76,6 +76,12 @@ fn count(
             started_ms: milliseconds(usage.started),
             cpu_ms: milliseconds(usage.cpu),
             resident_bytes: usage.resident,
+            memory: usage.memory.map(|memory| MemoryShares {
+                own_bytes: memory.own,
+                own_dirty_bytes: memory.own_dirty,
+                shared_bytes: memory.shared,
+                proportional_bytes: memory.proportional,
+            }),
             read_bytes: usage.io.map(|io| io.read),
             written_bytes: usage.io.map(|io| io.written),
         }),

@@ -11,6 +11,7 @@ use crate::record::{OnBridge, Record};
 use crate::registry::Reservation;
 use crate::sandbox::{self, Command, Origin, Sandbox};
 use banger_model::SandboxId;
+use banger_model::capacity::Begins;
 use banger_model::spec::{NetworkMode, Source, Spec, Wait};
 use banger_model::{SandboxName, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
@@ -140,7 +141,18 @@ impl Supervisor {
         }
         self.services.boot_files(&spec, progress).await?;
         disks::require_room(&self.services.layout.sandboxes())?;
-        let seed = self.seed(&origin, &spec, progress).await?;
+        let seed = match &origin {
+            Beginning::Fork(_) => {
+                // Before its moment is saved, which is work for the host and for the sandbox.
+                self.has_room(&origin, &spec, start, true).await?;
+                self.seed(&origin, &spec, progress).await?
+            }
+            Beginning::Image | Beginning::Template(_) => {
+                let seed = self.seed(&origin, &spec, progress).await?;
+                self.has_room(&origin, &spec, start, seed.is_some()).await?;
+                seed
+            }
+        };
         let kind = match origin {
             Beginning::Template(kind) if seed.is_none() && start.is_some() => Some(kind),
             _ => None,
@@ -152,6 +164,24 @@ impl Supervisor {
             self.want_template(*kind, &as_asked).await;
         }
         Ok(sandbox)
+    }
+
+    /// One that is only made takes no memory.
+    async fn has_room(
+        &self,
+        origin: &Beginning,
+        spec: &Spec,
+        start: Option<Wait>,
+        resumes: bool,
+    ) -> Result<(), Fault> {
+        if start.is_none() {
+            return Ok(());
+        }
+        let begins = match resumes {
+            true => Begins::Resuming,
+            false => Begins::Booting,
+        };
+        self.require_memory(origin, spec, begins).await
     }
 
     async fn finish(

@@ -14,6 +14,33 @@ pub(super) const LIST: &[Mutation] = &[
         ),
     },
     Mutation {
+        holds: "memory that machines share is not counted as their own",
+        file: "crates/bangerd/src/vmm/process/usage.rs",
+        from: "bytes(\"Private_Clean\")?.saturating_add(own_dirty)",
+        to: "bytes(\"Rss\")?.saturating_add(own_dirty)",
+        test: unit(
+            "bangerd",
+            "vmm::process::usage::tests::own_and_shared_memory_are_told_apart_and_a_part_of_it_is_none",
+        ),
+    },
+    Mutation {
+        holds: "memory is kept for others than machines",
+        file: "crates/banger-model/src/capacity.rs",
+        from: "there.saturating_sub(kept).saturating_sub(once)",
+        to: "there.saturating_sub(once)",
+        test: unit(
+            "banger-model",
+            "capacity::tests::as_many_as_are_said_fit_and_no_more",
+        ),
+    },
+    Mutation {
+        holds: "a machine that the host has no memory for is refused",
+        file: "crates/bangerd/src/supervise/capacity.rs",
+        from: "if judged.fits.by_memory > 0 {",
+        to: "if judged.fits.by_memory < u64::MAX {",
+        test: whole("capacity::what_does_not_fit_is_refused_before_anything_is_made"),
+    },
+    Mutation {
         holds: "figures of one run are not compared with those of another",
         file: "crates/banger/src/stats.rs",
         from: "run == Some((vmm.pid, vmm.started_ms)) && before",

@@ -17,9 +17,24 @@ pub struct Usage {
     pub cpu: Duration,
     /// Bytes of memory that it has now.
     pub resident: u64,
+    /// Whose that memory is; unknown where the kernel does not let it be read.
+    pub memory: Option<Memory>,
     /// Bytes that it read from storage and caused to be written there; unknown where the kernel does not
     /// let them be read.
     pub io: Option<Io>,
+}
+
+/// Memory of a process in bytes, by whether other processes have the same pages mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// In no other process.
+    pub own: u64,
+    /// The part of [`Self::own`] that it has written.
+    pub own_dirty: u64,
+    /// In others, too.
+    pub shared: u64,
+    /// Its own, and of each shared page its share.
+    pub proportional: u64,
 }
 
 /// Bytes from and to storage.
@@ -49,6 +64,7 @@ impl ProcessIdentity {
         let pages = file("statm")?;
         // Another user's process, or one that may not be traced, hides it.
         let io = file("io").ok().flatten();
+        let memory = file("smaps_rollup").ok().flatten();
         let taken = since_boot();
         // Last: a pid whose process is the same now has been that process's all the while.
         let stat = read_stat(self.pid)?;
@@ -64,6 +80,7 @@ impl ProcessIdentity {
             started: ticks(stat.start_time),
             cpu: ticks(stat.cpu_ticks),
             resident: resident.saturating_mul(page),
+            memory: memory.as_deref().and_then(parse_memory),
             io: io.as_deref().and_then(parse_io),
         }))
     }
@@ -81,12 +98,31 @@ fn resident_pages(statm: &str) -> Option<u64> {
     statm.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// The value of a line `name: value`.
+fn field<'text>(text: &'text str, name: &str) -> Option<&'text str> {
+    let lines = text.lines();
+    let mut values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    values.next().map(str::trim)
+}
+
+/// `/proc/PID/smaps_rollup` (proc_pid_smaps(5)).
+fn parse_memory(text: &str) -> Option<Memory> {
+    let bytes = |name| {
+        let kib: u64 = field(text, name)?.strip_suffix(" kB")?.parse().ok()?;
+        Some(kib.saturating_mul(1024))
+    };
+    let own_dirty = bytes("Private_Dirty")?;
+    Some(Memory {
+        own: bytes("Private_Clean")?.saturating_add(own_dirty),
+        own_dirty,
+        shared: bytes("Shared_Clean")?.saturating_add(bytes("Shared_Dirty")?),
+        proportional: bytes("Pss")?,
+    })
+}
+
 /// `/proc/PID/io` (proc_pid_io(5)).
 fn parse_io(text: &str) -> Option<Io> {
-    let field = |name| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.strip_prefix(':')?.trim().parse().ok()
-    };
+    let field = |name| field(text, name)?.parse().ok();
     Some(Io {
         read: field("read_bytes")?,
         written: field("write_bytes")?,
@@ -119,6 +155,22 @@ mod tests {
     }
 
     #[test]
+    fn own_and_shared_memory_are_told_apart_and_a_part_of_it_is_none() {
+        let text = "5572-7ffc ---p 00000000 00:00 0    [rollup]\nRss:    108 kB\nPss:   60 kB\n\
+            Pss_Dirty:    9 kB\nShared_Clean:  90 kB\nShared_Dirty:   2 kB\nPrivate_Clean:   4 kB\n\
+            Private_Dirty:    12 kB\n";
+        let memory = Memory {
+            own: 16 << 10,
+            own_dirty: 12 << 10,
+            shared: 92 << 10,
+            proportional: 60 << 10,
+        };
+        assert_eq!(parse_memory(text), Some(memory));
+        assert_eq!(parse_memory(&text.replace("Private_Clean:", "")), None);
+        assert_eq!(parse_memory(&text.replace("12 kB", "12")), None);
+    }
+
+    #[test]
     fn pages_are_the_second_field() {
         assert_eq!(resident_pages("100 42 7 1 0 9 0\n"), Some(42));
         assert_eq!(resident_pages("100"), None);
@@ -136,7 +188,7 @@ mod tests {
         #[test]
         fn hostile_texts_never_panic(text in "((read|write)_bytes:? ?-?[0-9]{0,30}\n?){0,4}", any in ".{0,100}") {
             for text in [text, any] {
-                let _ = (parse_io(&text), resident_pages(&text));
+                let _ = (parse_io(&text), parse_memory(&text), resident_pages(&text));
             }
         }
     }
@@ -149,6 +201,15 @@ mod tests {
             let own = ProcessIdentity::of(std::process::id()).expect("alive");
             let first = own.usage().expect("read").expect("alive");
             assert!(first.resident > 0 && first.started <= first.taken);
+            let memory = first.memory.expect("one's own is readable");
+            assert!(
+                memory.own >= memory.own_dirty && memory.own_dirty > 0,
+                "{memory:?}"
+            );
+            assert!(
+                memory.proportional <= memory.own + memory.shared,
+                "{memory:?}"
+            );
             let mut last = first;
             let until = std::time::Instant::now() + Duration::from_secs(20);
             while last.cpu == first.cpu && std::time::Instant::now() < until {
