@@ -7,6 +7,7 @@ pub mod accelerators;
 pub mod api;
 pub mod audit;
 pub mod config;
+pub mod diff;
 pub mod disks;
 pub mod doctor;
 pub mod events;

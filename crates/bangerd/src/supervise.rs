@@ -3,6 +3,7 @@
 mod cancel;
 mod capacity;
 mod create;
+mod diff;
 mod fork;
 mod go_on;
 mod network;

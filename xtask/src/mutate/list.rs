@@ -3,6 +3,7 @@
 
 mod commands;
 mod crashes;
+mod diff;
 mod doctor;
 mod load;
 mod network;
@@ -67,6 +68,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         commands::LIST,
         refusals::LIST,
         crashes::LIST,
+        diff::LIST,
         doctor::LIST,
         load::LIST,
         network::LIST,

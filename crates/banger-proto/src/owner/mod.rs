@@ -12,6 +12,7 @@ pub mod artifact;
 pub mod byte_text;
 pub mod capacity;
 pub mod daemon;
+pub mod diff;
 pub mod doctor;
 pub mod event;
 pub mod exec;

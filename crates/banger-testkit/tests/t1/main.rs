@@ -11,6 +11,7 @@ mod audit;
 mod bridge;
 mod capacity;
 mod daemon;
+mod diff;
 mod doctor;
 mod ends;
 mod events;

@@ -169,3 +169,57 @@ fn a_machine_made_from_a_template_works_and_has_nothing_of_another() {
     assert_ne!(both[0], both[1]);
     assert!(world.names().is_empty());
 }
+
+/// What the test does to the machine, as the tool that tells of it has to see it.
+const CHANGES: &str = "echo more >> /etc/hosts; chmod 600 /etc/motd; rm /etc/issue; mv /usr/share/doc/tar /srv/tar; \
+                       rm -r /usr/share/doc/dpkg; mkdir /usr/share/doc/dpkg; ln -sfn /srv /etc/mtab; \
+                       mkdir -p /root/a/b; seq 100000 > /root/a/b/numbers";
+
+#[test]
+fn the_disks_of_a_guest_tell_what_it_has_changed_while_it_runs_and_afterwards() {
+    let world = World::real();
+    let create = ["vm", "create", "--name", "v", "--wait", "init"];
+    let _ = world.run([&create[..], &SMALL[..]].concat()).good();
+    let _ = world.run(["vm", "snapshot", "v", "before"]).good();
+    let _ = sh(&world, "v", CHANGES).good();
+    let told = |arguments: &[&str]| {
+        let arguments = [&["vm", "diff", "v"], arguments].concat();
+        world.run(arguments).good().text()
+    };
+    let expected = [
+        "M /etc/hosts (content)",
+        "D /etc/issue",
+        "M /etc/motd (mode)",
+        "A /root/a/",
+        "A /root/a/b/",
+        "A /root/a/b/numbers",
+        "A /srv/tar/",
+        "A /srv/tar/copyright",
+        "D /usr/share/doc/dpkg/copyright",
+        "D /usr/share/doc/tar/",
+        "D /usr/share/doc/tar/copyright",
+    ];
+    let holds = |text: &str, what: &str| {
+        let lines: Vec<_> = text.lines().collect();
+        for line in expected {
+            assert!(lines.contains(&line), "{what}: {line} is not in\n{text}");
+        }
+        assert!(text.contains("/etc/mtab (target)"), "{what}: {text}");
+    };
+    holds(&told(&["before"]), "running, against a snapshot");
+    let since_image = told(&[]);
+    holds(&since_image, "running, against the image");
+    // Identity is written at every start: to tell of it is the truth.
+    assert!(since_image.contains("/etc/hostname"), "{since_image}");
+    let found: serde_json::Value = serde_json::from_str(&told(&["--json"])).expect("JSON");
+    println!("stood still for {} ms", found["paused_ms"]);
+    let _ = world.run(["vm", "kill", "v"]).good();
+    holds(&told(&["before"]), "killed");
+    let _ = world.run(["vm", "start", "v"]).good();
+    holds(&told(&["before"]), "started again");
+    let _ = world.run(["vm", "restore", "v", "before"]).good();
+    let text = told(&["before"]);
+    assert!(!expected.iter().any(|line| text.contains(line)), "{text}");
+    let _ = world.run(["vm", "stop", "v"]).good();
+    assert_clean(&world, "v");
+}

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod create;
 pub mod daemon;
 pub mod delete;
+pub mod diff;
 pub mod doctor;
 pub mod events;
 pub mod exec;

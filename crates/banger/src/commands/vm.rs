@@ -1,8 +1,8 @@
 //! `banger vm`.
 
 use super::{
-    App, copy, create, delete, events, exec, fork, health, kill, label, list, logs, ports, prune,
-    publish, rename, restart, run, set, show, snapshot, start, stats, stop, suspend,
+    App, copy, create, delete, diff, events, exec, fork, health, kill, label, list, logs, ports,
+    prune, publish, rename, restart, run, set, show, snapshot, start, stats, stop, suspend,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -24,6 +24,7 @@ pub enum VmCommand {
     Snapshot(snapshot::Take),
     Snapshots(snapshot::Snapshots),
     Restore(snapshot::Restore),
+    Diff(diff::Diff),
     Fork(fork::Fork),
     Kill(kill::Kill),
     Set(set::Set),
@@ -65,6 +66,7 @@ impl VmCommand {
             Self::Snapshot(verb) => verb.run(app).await,
             Self::Snapshots(verb) => verb.run(app).await,
             Self::Restore(verb) => verb.run(app).await,
+            Self::Diff(verb) => verb.run(app).await,
             Self::Fork(verb) => verb.run(app).await,
             Self::Kill(verb) => verb.run(app).await,
             Self::Set(verb) => verb.run(app).await,

@@ -3,6 +3,7 @@
 pub mod artifact;
 pub mod capacity;
 pub mod daemon;
+pub mod diff;
 pub mod doctor;
 pub mod event;
 pub mod health;

@@ -17,7 +17,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 /// Control characters (Unicode category Cc) and the marks that turn the direction of text.
-fn is_harmful(c: char) -> bool {
+pub(super) fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -4,6 +4,7 @@
 mod artifacts;
 mod capacity;
 mod daemon;
+mod diff;
 mod doctor;
 mod events;
 mod exec;
@@ -112,6 +113,7 @@ pub fn router(api: Api) -> Router {
             "/sandboxes/{sandbox}/snapshots/{tag}",
             delete(snapshots::remove),
         )
+        .route("/sandboxes/{sandbox}/diff", post(diff::diff))
         .route("/sandboxes/{sandbox}/suspend", post(snapshots::suspend))
         .route("/sandboxes/{sandbox}/restore", post(snapshots::restore))
         .route("/sandboxes/{sandbox}/publish", post(sandboxes::publish))

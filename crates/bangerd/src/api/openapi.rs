@@ -2,8 +2,8 @@
 //! test, served at `/v1/openapi.json`.
 
 use super::{
-    artifacts, capacity, daemon, doctor, events, exec, files, logs, operations, repair, sandboxes,
-    snapshots, stats, templates,
+    artifacts, capacity, daemon, diff, doctor, events, exec, files, logs, operations, repair,
+    sandboxes, snapshots, stats, templates,
 };
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
@@ -56,6 +56,7 @@ use utoipa::OpenApi;
         snapshots::remove,
         snapshots::suspend,
         snapshots::restore,
+        diff::diff,
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,

@@ -1,5 +1,6 @@
 //! What others ask of a driver.
 
+use super::comparing::Comparison;
 use super::saving::Wanted;
 use crate::operation::OpId;
 use crate::progress::Progress;
@@ -74,6 +75,8 @@ pub enum Command {
     Suspend(Progress, Reply),
     /// Take it back to a snapshot.
     Restore(Tag, Progress, Reply),
+    /// Compare its disks with what they were.
+    Diff(Comparison, Reply),
     /// Publish ports besides those that are; at once if the guest runs.
     Publish(Vec<Publication>, Reply),
     /// Publish ports no longer.
@@ -98,6 +101,7 @@ impl Command {
             Self::Snapshot(..) => Some(Request::Snapshot),
             Self::Suspend(..) | Self::SuspendUnused(..) => Some(Request::Suspend),
             Self::Restore(..) => Some(Request::Restore),
+            Self::Diff(..) => Some(Request::Diff),
             Self::Prepare(..) => None,
         }
     }
@@ -121,7 +125,7 @@ impl Command {
             | Self::Kill(_, progress, _)
             | Self::Set(_, progress, _)
             | Self::Rename(_, progress, _) => Some(progress.op()),
-            Self::Publish(..) | Self::Unpublish(..) => None,
+            Self::Publish(..) | Self::Unpublish(..) | Self::Diff(..) => None,
         }
     }
 
@@ -154,6 +158,7 @@ impl Command {
             | Self::Suspend(_, reply)
             | Self::Restore(_, _, reply)
             | Self::Repair(_, reply)
+            | Self::Diff(_, reply)
             | Self::Publish(_, reply)
             | Self::Unpublish(_, reply) => reply,
         }
@@ -178,6 +183,7 @@ impl Command {
             | Self::Suspend(_, reply)
             | Self::Restore(_, _, reply)
             | Self::Repair(_, reply)
+            | Self::Diff(_, reply)
             | Self::Publish(_, reply)
             | Self::Unpublish(_, reply) => reply,
         }

@@ -7,7 +7,7 @@ use super::act::Work;
 use super::command::{Command, Message, Reply};
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
-use super::{Sandbox, View, ports, reconcile, refused, rename, restoring, saving, set};
+use super::{Sandbox, View, comparing, ports, reconcile, refused, rename, restoring, saving, set};
 use crate::guest::{LinkError, Met};
 use crate::last_use::LastUse;
 use crate::layout::SandboxPaths;
@@ -263,6 +263,11 @@ impl Driver {
             Command::Restore(tag, progress, reply) => {
                 self.begin(Some(reply), progress, |work| {
                     restoring::restore(work, tag).boxed()
+                });
+            }
+            Command::Diff(comparison, reply) => {
+                self.begin(Some(reply), Progress::silent(), |work| {
+                    comparing::compare(work, comparison).boxed()
                 });
             }
             Command::Start(wait, progress, reply) => {

@@ -13,6 +13,7 @@
 
 mod act;
 pub mod command;
+mod comparing;
 mod driver;
 mod grow;
 mod line;
@@ -34,6 +35,7 @@ mod works;
 
 use command::Message;
 pub use command::{Cancelling, Command, Reply};
+pub use comparing::{Against, Comparison, Difference};
 pub use driver::{Origin, spawn};
 pub use line::PlaceInLine;
 pub(crate) use phases::fingerprint_of;

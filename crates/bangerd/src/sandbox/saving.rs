@@ -272,7 +272,7 @@ impl Work {
         }
     }
 
-    async fn sync_guest(&self) {
+    pub(super) async fn sync_guest(&self) {
         let link = self.view.borrow().link.clone();
         let Some(link) = link.filter(|link| link.can_sync()) else {
             return;
@@ -284,7 +284,7 @@ impl Work {
         }
     }
 
-    async fn pause(&self) -> Result<Still, Fault> {
+    pub(super) async fn pause(&self) -> Result<Still, Fault> {
         self.pass("pause", Side::Before).await?;
         let vmm: Arc<dyn Vmm> = self.services.vmm().await?;
         // From here on: a command that fails may have been heard.
@@ -323,21 +323,21 @@ enum Ends {
 }
 
 /// A guest that stands still: dropped, it goes on.
-struct Still {
+pub(super) struct Still {
     vmm: Arc<dyn Vmm>,
     paths: SandboxPaths,
     ends: Ends,
 }
 
 impl Still {
-    async fn goes_on(mut self) -> Result<(), Fault> {
+    pub(super) async fn goes_on(mut self) -> Result<(), Fault> {
         self.vmm.go_on(&self.paths).await?;
         self.ends = Ends::Stays;
         Ok(())
     }
 
     /// Its VMM is to be ended.
-    fn stays(mut self) {
+    pub(super) fn stays(mut self) {
         self.ends = Ends::Stays;
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Scenario {
     GrowStopped,
     /// One that runs is kept as it is now.
     Snapshot,
+    /// The disks of one that runs are read.
+    Diff,
     Suspend,
     Resume,
     /// One that runs is taken back to a snapshot.
@@ -55,7 +57,7 @@ const WITHOUT_VMM: [HostObject; 5] = [
 ];
 
 impl Scenario {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Create,
         Self::Start,
         Self::StartAgain,
@@ -68,6 +70,7 @@ impl Scenario {
         Self::Grow,
         Self::GrowStopped,
         Self::Snapshot,
+        Self::Diff,
         Self::Suspend,
         Self::Resume,
         Self::Restore,
@@ -98,7 +101,7 @@ impl Scenario {
             Self::Restart => [of(Goal::AtRest, &WITHOUT_VMM), start].concat(),
             Self::DeleteRunning => of(Goal::Absent, &HostObject::ALL),
             Self::DeleteStopped => of(Goal::Absent, &DISKS),
-            Self::Set | Self::Grow | Self::GrowStopped | Self::Snapshot => vec![],
+            Self::Set | Self::Grow | Self::GrowStopped | Self::Snapshot | Self::Diff => vec![],
             Self::Repair => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
             Self::RepairDeletion => of(Goal::Absent, &[StateDirectory, WorkDisk]),
             Self::Reconcile => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
@@ -121,14 +124,15 @@ impl Scenario {
         )
     }
 
-    /// Whether it is different afterwards: of a snapshot the directory says that it is there.
+    /// Whether its record is different afterwards: of a snapshot the directory says that it is there, and reading
+    /// changes nothing.
     pub(super) const fn changes_the_record(self) -> bool {
-        !matches!(self, Self::Snapshot)
+        !matches!(self, Self::Snapshot | Self::Diff)
     }
 
-    /// Whether somebody asks for it: what happens by itself is in no journal.
+    /// Whether it is in the journal: what happens by itself is not, nor what only reads.
     pub(super) const fn is_operation(self) -> bool {
-        !matches!(self, Self::End | Self::Reconcile)
+        !matches!(self, Self::End | Self::Reconcile | Self::Diff)
     }
 
     /// States in which it may come to rest; empty for gone.
@@ -139,7 +143,7 @@ impl Scenario {
             Self::StartAgain | Self::Stop | Self::Kill | Self::Restart => &["stopped", "running"],
             Self::DeleteRunning => &["", "running", "stopped"],
             Self::DeleteStopped => &["", "stopped"],
-            Self::Set | Self::Grow | Self::Snapshot => &["running", "stopped"],
+            Self::Set | Self::Grow | Self::Snapshot | Self::Diff => &["running", "stopped"],
             Self::Suspend | Self::Resume | Self::Restore => &["running", "suspended", "stopped"],
             Self::GrowStopped | Self::End | Self::Repair | Self::Reconcile => &["stopped"],
             Self::RepairDeletion => &[""],
@@ -175,6 +179,7 @@ impl Scenario {
             Self::Resume => drop(verb(world, name, "start")),
             Self::Suspend => drop(verb(world, name, "suspend")),
             Self::Snapshot => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
+            Self::Diff => drop(verb(world, name, "diff")),
             Self::Restore => drop(post(world, &format!("/{name}/restore"), &tagged())),
             Self::Stop => drop(verb(world, name, "stop")),
             Self::Kill => drop(verb(world, name, "kill")),
