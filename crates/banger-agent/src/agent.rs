@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     /// Connections to ports that are open.
     pub(crate) dialed: crate::dial::Count,
+    /// Those of them that outlive the link.
+    pub(crate) dials: crate::dial::Dials,
     /// There is something for the link to send.
     pub(crate) wake: Rc<Notify>,
 }
@@ -92,6 +94,7 @@ impl Agent {
             environment: RefCell::default(),
             sessions: Sessions::new(Rc::clone(&wake)),
             dialed: Rc::default(),
+            dials: crate::dial::Dials::default(),
             wake,
         }))
     }

@@ -45,6 +45,18 @@ pub(crate) fn begin(agent: &Rc<Shared>, body: &[u8], reply: ReplyTo) -> Begun {
         Call::Attach(attach) => with_session(session::attach(agent, &attach, &reply), &reply),
         Call::Forget(id) => {
             agent.sessions.forget(&id);
+            agent.dials.forget(&id);
+            answered(&reply, Ok(Answer::Done))
+        }
+        Call::DialSession { session, udp, port } => {
+            let dialed = dial::dial_session(agent, session, udp, port, &reply);
+            with_connection(dialed, &reply)
+        }
+        Call::AttachDial { session, from } => {
+            with_connection(dial::attach(agent, &session, from, &reply), &reply)
+        }
+        Call::KeepDials(sessions) => {
+            agent.dials.keep(&sessions);
             answered(&reply, Ok(Answer::Done))
         }
         Call::Put {
@@ -108,6 +120,18 @@ fn with_session(session: Result<Rc<Session>, GuestFault>, reply: &ReplyTo) -> Be
     }
 }
 
+fn with_connection(dialed: Result<Rc<dial::Lasting>, GuestFault>, reply: &ReplyTo) -> Begun {
+    match dialed {
+        Err(fault) => answered(reply, Err(fault)),
+        Ok(lasting) => Begun {
+            channels: Some(Rc::clone(lasting.channels())),
+            session: None,
+            transfer: None,
+            outlives_answer: true,
+        },
+    }
+}
+
 fn unknown() -> GuestFault {
     let message = format!("the guest's agent (generation {GENERATION}) does not know this call");
     fault(FaultCode::Version, message)
@@ -156,6 +180,8 @@ async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
     if !wanted.keeps_sessions {
         agent.sessions.give_up();
     }
+    // Of whoever had them nothing is left: a carrier ends with the VMM that it is beside.
+    agent.dials.keep(&[]);
     let machine = Arc::clone(&agent.world.machine);
     let environment = wanted.configure.environment.clone();
     let inside = Arc::clone(&root);

@@ -384,6 +384,7 @@ impl World {
         crate::eventually("nothing to be left", Duration::from_secs(60), || {
             let mut left = self.names();
             left.extend(self.vmms().iter().map(|pid| format!("VMM {pid}")));
+            left.extend(self.carriers().iter().map(|pid| format!("carrier {pid}")));
             for directory in [
                 self.state().join("sandboxes"),
                 self.path("run").join("banger/vm"),

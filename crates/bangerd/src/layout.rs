@@ -221,6 +221,11 @@ impl SandboxPaths {
     pub fn agent_socket(&self) -> PathBuf {
         self.runtime.join("agent.sock")
     }
+    /// The socket of the carrier of its published ports.
+    #[must_use]
+    pub fn carrier_socket(&self) -> PathBuf {
+        self.runtime.join("carry.sock")
+    }
 }
 
 /// The longest path that a Unix socket can have, in bytes, without its closing zero (`sun_path` of
@@ -256,6 +261,7 @@ mod tests {
             let paths = SandboxPaths::of(&layout(runtime), id);
             assert!(fits_socket_address(&paths.agent_socket()));
             assert!(fits_socket_address(&paths.vmm_socket()));
+            assert!(fits_socket_address(&paths.carrier_socket()));
         }
         let long = format!("/{}", "d".repeat(100));
         assert!(!fits_socket_address(

@@ -1,7 +1,7 @@
 //! The program: which of its few faces is wanted.
 
 use crate::layout::Layout;
-use crate::{api, config, doctor, serve, standalone, vmm};
+use crate::{api, config, doctor, publish, serve, standalone, vmm};
 use banger_proto::fault::Fault;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::ffi::OsString;
@@ -67,6 +67,9 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
             ExitCode::SUCCESS
         }
         [vmm::qemu::LAUNCH_VERB, ..] => vmm::qemu::launcher_main(arguments.iter().skip(1).cloned()),
+        [publish::carrier::CARRY_VERB, ..] => {
+            publish::carrier::main(arguments.get(1..).unwrap_or_default())
+        }
         ["--help" | "-h" | "help"] => {
             print!("{HELP}");
             ExitCode::SUCCESS

@@ -1,8 +1,10 @@
 //! Connections to ports inside of the guest, for ports that the host publishes.
 //!
 //! One task per connection, no thread: bytes go between a socket and the channels of a stream, as far as
-//! both sides take them. A connection belongs to its stream: when that is closed, it is reset.
+//! both sides take them. A connection belongs to its stream, and is reset when that is closed; or it is a
+//! session ([`lasting`]), to which another stream attaches when the host's daemon is replaced.
 
+mod lasting;
 mod places;
 mod tcp;
 mod udp;
@@ -13,6 +15,7 @@ use crate::fault::fault;
 use crate::link::{Reply, ReplyTo};
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::message::{Answer, GuestFault, Notice, encode};
+pub(crate) use lasting::{Dials, Lasting, attach, dial_session};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -46,7 +49,25 @@ impl Drop for Turn {
 /// The connection was reset, or the host broke a rule: it ends abruptly.
 struct Broken;
 
-/// Makes a connection, answers, and passes bytes on until it ends.
+/// Makes a connection, says when it is there, and passes bytes on until it ends.
+async fn connect_and_pass(
+    udp: bool,
+    port: u16,
+    channels: &Channels,
+    connected: impl FnOnce(),
+) -> Result<Result<(), Broken>, GuestFault> {
+    channels.finish(Output::Stderr);
+    if udp {
+        let socket = udp::connect(port).await?;
+        connected();
+        return Ok(udp::pass(&socket, channels).await);
+    }
+    let connection = tcp::connect(port).await?;
+    connected();
+    Ok(connection.pass(channels).await)
+}
+
+/// Makes a connection that belongs to its stream, answers, and passes bytes on until it ends.
 pub(crate) async fn dial(
     agent: Rc<Shared>,
     udp: bool,
@@ -58,27 +79,11 @@ pub(crate) async fn dial(
         Ok(turn) => turn,
         Err(fault) => return reply.send(Reply::Answer(Err(fault))),
     };
-    channels.finish(Output::Stderr);
     let connected = || reply.send(Reply::Answer(Ok(Answer::Done)));
-    let ended = match udp {
-        false => match tcp::connect(port).await {
-            Ok(connection) => {
-                connected();
-                connection.pass(&channels).await
-            }
-            Err(fault) => return reply.send(Reply::Answer(Err(fault))),
-        },
-        true => match udp::connect(port).await {
-            Ok(socket) => {
-                connected();
-                udp::pass(&socket, &channels).await
-            }
-            Err(fault) => return reply.send(Reply::Answer(Err(fault))),
-        },
-    };
-    match ended {
-        Ok(()) => channels.conclude(encode(&Notice::Closed).unwrap_or_default()),
-        Err(Broken) => reply.send(Reply::Broken),
+    match connect_and_pass(udp, port, &channels, connected).await {
+        Ok(Ok(())) => channels.conclude(encode(&Notice::Closed).unwrap_or_default()),
+        Ok(Err(Broken)) => reply.send(Reply::Broken),
+        Err(fault) => reply.send(Reply::Answer(Err(fault))),
     }
     drop(turn);
 }

@@ -14,8 +14,7 @@ mod wire;
 
 use crate::agent::Shared;
 use crate::calls::{self, Begun};
-use crate::channels::Sent;
-use crate::session::Session;
+use crate::channels::{Channels, Sent};
 use assembly::Assembly;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::GENERATION;
@@ -215,8 +214,8 @@ impl Link {
             transfer,
             outlives_answer,
         } = calls::begin(&self.agent, body, reply);
-        if let Some(session) = &session {
-            self.take_over(session);
+        if let Some(channels) = &channels {
+            self.take_over(channels);
         }
         let open = Stream {
             channels,
@@ -229,12 +228,11 @@ impl Link {
         true
     }
 
-    /// A session has one stream: another one that has it is told, and forgotten.
-    fn take_over(&mut self, session: &Rc<Session>) {
+    /// A session or connection has one stream: another one that has it is told, and forgotten.
+    fn take_over(&mut self, channels: &Rc<Channels>) {
         let had = |open: &Stream| {
-            open.session
-                .as_ref()
-                .is_some_and(|has| Rc::ptr_eq(has, session))
+            let has = open.channels.as_ref();
+            has.is_some_and(|has| Rc::ptr_eq(has, channels))
         };
         let Some(old) = self
             .streams

@@ -2,6 +2,7 @@
 //! that runs the tests, no privileges.
 
 mod dial;
+mod dial_sessions;
 mod exec;
 mod host;
 mod link;

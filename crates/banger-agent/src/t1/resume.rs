@@ -9,7 +9,7 @@ use banger_proto::guest::message::{Answer, Attach, Call, Configure, Resumed, Ter
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-fn resumption(keeps_sessions: bool) -> Resumed {
+pub(super) fn resumption(keeps_sessions: bool) -> Resumed {
     Resumed {
         mac: Some([2, 0, 0, 0, 0, 1]),
         keeps_sessions,

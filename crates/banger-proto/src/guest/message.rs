@@ -31,7 +31,8 @@ pub enum Call {
     Exec(Exec),
     /// Attaches to a session, taking it from any other stream.
     Attach(Attach),
-    /// Forgets a session that has exited; does nothing to one that is there and running.
+    /// Forgets a session that has exited; does nothing to one that is there and running. Of a connection
+    /// ([`Call::DialSession`]): forgets it, and resets it if it goes on.
     Forget(SessionId),
     /// Describes a file without following a last symbolic link.
     Stat(Vec<u8>),
@@ -102,6 +103,26 @@ pub enum Call {
     /// the answer; until they are through, [`Health::init`] is [`InitState::Starting`]. Since
     /// generation 4.
     Resumed(Resumed),
+    /// As [`Call::Dial`], for a connection that outlives its stream and the link, until it is forgotten
+    /// ([`Call::Forget`] resets one that goes on). The answer is [`Answer::Attached`] with process 0. With a
+    /// session that exists, attaches to it from its beginning. Since generation 4.
+    DialSession {
+        /// Names the connection; chosen by the host.
+        session: SessionId,
+        /// UDP; else TCP.
+        udp: bool,
+        /// The port, as in [`Call::Dial`].
+        port: u16,
+    },
+    /// Attaches to such a connection, taking it from any other stream. Since generation 4.
+    AttachDial {
+        /// The connection.
+        session: SessionId,
+        /// How much of [`STDOUT`] the host has.
+        from: u64,
+    },
+    /// Forgets all such connections but these, and resets those that go on. Since generation 4.
+    KeepDials(Vec<SessionId>),
 }
 
 /// guest → host: the answer to a call. Encoded as `Result<Answer, GuestFault>`.
@@ -111,7 +132,7 @@ pub enum Answer {
     Done,
     /// To `Configure` and `Resumed`.
     Configured(Configured),
-    /// To `Exec` and `Attach`.
+    /// To `Exec` and `Attach`, `DialSession` and `AttachDial`.
     Attached(Attached),
     /// To `Stat` and `Get`.
     File(FileStat),
@@ -280,7 +301,7 @@ pub struct Attach {
 /// The stream is attached to the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
-    /// The command's process id in the guest.
+    /// The command's process id in the guest; 0 of a connection.
     pub pid: u32,
     /// How much of [`STDIN`] has arrived for good: the client continues there.
     pub stdin: u64,

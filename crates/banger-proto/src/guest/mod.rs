@@ -50,6 +50,9 @@ pub const SYNCS_SINCE: u16 = 4;
 /// The first generation whose agents know [`message::Call::Resumed`].
 pub const RESUMES_SINCE: u16 = 4;
 
+/// The first generation whose agents know [`message::Call::DialSession`].
+pub const DIALS_LAST_SINCE: u16 = 4;
+
 /// The name of the agent's virtio-serial port, as in `/sys/class/virtio-ports/*/name`.
 pub const PORT_NAME: &str = "banger.agent";
 

@@ -1,6 +1,7 @@
 //! What must hold whatever the guest is: each is one function that T1 calls with a simulated guest and
 //! T3 with a real one.
 
+pub mod carried;
 pub mod command;
 pub mod copying;
 pub mod crash;

@@ -19,7 +19,7 @@ const AHEAD: usize = 200;
 
 /// How a daemon ends.
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(super) enum End {
     /// `banger daemon stop`.
     Asked,
     Terminated,
@@ -29,7 +29,7 @@ enum End {
 }
 
 impl End {
-    const ALL: [Self; 4] = [Self::Killed, Self::Asked, Self::Upgraded, Self::Terminated];
+    pub(super) const ALL: [Self; 4] = [Self::Killed, Self::Asked, Self::Upgraded, Self::Terminated];
 }
 
 /// Lines of one session's output, looked at while they come.
@@ -165,7 +165,7 @@ fn ended(child: Child) -> Option<i32> {
 }
 
 /// The daemon's program twice, as two builds, and the world's daemon a link to the first.
-fn two_programs(world: &mut World) -> [PathBuf; 2] {
+pub(super) fn two_programs(world: &mut World) -> [PathBuf; 2] {
     let original = PathBuf::from(world.program("bangerd").get_program());
     let programs = ["bangerd.1", "bangerd.2"].map(|name| world.path(name));
     for program in &programs {
@@ -185,7 +185,7 @@ fn two_programs(world: &mut World) -> [PathBuf; 2] {
 }
 
 /// Ends the daemon that serves now. Whoever misses it starts the next.
-fn end_daemon(world: &World, end: End, programs: &[PathBuf; 2]) {
+pub(super) fn end_daemon(world: &World, end: End, programs: &[PathBuf; 2]) {
     let serving = eventually("a daemon", LIMIT, || world.daemon().ok_or("none"));
     match end {
         End::Killed => signal(serving, Signal::KILL),

@@ -52,6 +52,16 @@ impl World {
         self.processes().into_iter().filter(is_vmm).collect()
     }
 
+    /// Processes of this world that have published ports.
+    #[must_use]
+    pub fn carriers(&self) -> Vec<u32> {
+        let is_carrier = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(b"__carry")
+        };
+        self.processes().into_iter().filter(is_carrier).collect()
+    }
+
     /// Pids of the root helper; not of the host in memory that a simulated one acts on.
     #[must_use]
     pub fn helpers(&self) -> Vec<u32> {

@@ -9,7 +9,7 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind as bind_socket, listen, socket_with, sockopt,
 };
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Connections that wait until they are accepted, in the kernel; more are not answered yet.
 const BACKLOG: i32 = 256;
@@ -33,6 +33,15 @@ impl Socket {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
+        }
+    }
+}
+
 /// Binds a socket that no program started from here inherits. One of IPv6 is of IPv6 alone, so that
 /// what is opened is what was written.
 pub(super) fn bind(protocol: Protocol, at: SocketAddr) -> Result<Socket, Errno> {
@@ -52,7 +61,7 @@ pub(super) fn bind(protocol: Protocol, at: SocketAddr) -> Result<Socket, Errno> 
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
     if protocol == Protocol::Tcp {
-        // Connections of a daemon that was killed are in TIME_WAIT for a minute: they are no reason.
+        // Connections of a carrier that was killed are in TIME_WAIT for a minute: they are no reason.
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
     bind_socket(&socket, &at)?;

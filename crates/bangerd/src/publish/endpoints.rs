@@ -56,6 +56,21 @@ impl Endpoints {
         own.for_each(|(_, _, name)| name.clone_from(to));
     }
 
+    /// Notes a socket that a sandbox's carrier has bound already.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        protocol: Protocol,
+        endpoint: SocketAddr,
+        name: &SandboxName,
+    ) -> Held {
+        self.lock().push((protocol, endpoint, name.clone()));
+        Held {
+            protocol,
+            endpoint,
+            endpoints: Arc::clone(self),
+        }
+    }
+
     /// Binds a socket for a sandbox; port 0 is any free one.
     pub(super) fn bind(
         self: &Arc<Self>,

@@ -1,18 +1,23 @@
 //! What is open for one sandbox.
 
+use super::Target;
 use super::bind::{self, Socket};
-use super::carry::GuestPort;
 use super::endpoints::{Endpoints, Held, Taken};
-use super::{LinkSource, tcp, udp};
+use super::join::forget_others;
+use super::keeper::Carrier;
 use banger_model::SandboxName;
 use banger_model::publish::{Protocol, Publication, Published};
-use banger_proto::fault::Fault;
+use banger_proto::carrier::Have;
+use banger_proto::fault::{Fault, FaultCode};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::Semaphore;
-use tokio_util::task::AbortOnDropHandle;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// How long a guest may take to forget the connections of a carrier that was ended.
+const FORGET_LIMIT: Duration = Duration::from_secs(1);
 
 /// How a published port is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +34,8 @@ pub enum PortState {
 enum Binding {
     /// Bound: clients wait in the kernel.
     Bound(Held, Socket),
-    /// Carried on to the guest.
-    Served(
-        Held,
-        #[expect(dead_code, reason = "held so that it goes on")] AbortOnDropHandle<()>,
-    ),
+    /// The carrier has it.
+    Carried(Held),
     /// Somebody else has it.
     Failed(Fault),
 }
@@ -41,7 +43,7 @@ enum Binding {
 impl Binding {
     const fn held(&self) -> Option<&Held> {
         match self {
-            Self::Bound(held, _) | Self::Served(held, _) => Some(held),
+            Self::Bound(held, _) | Self::Carried(held) => Some(held),
             Self::Failed(_) => None,
         }
     }
@@ -63,13 +65,24 @@ impl Refused {
     }
 }
 
-/// The sockets of one sandbox's published ports. Dropping it closes them.
+/// What is open, and the carrier that has it.
+#[derive(Debug, Default)]
+struct Hold {
+    carrier: Option<Carrier>,
+    /// How many carriers there were.
+    serial: u64,
+}
+
+/// The sockets of one sandbox's published ports. Dropping it lets its carrier go on.
 pub struct Listeners {
     sandbox: Mutex<SandboxName>,
     endpoints: Arc<Endpoints>,
-    link: LinkSource,
-    places: Arc<Semaphore>,
+    target: Target,
     slots: Mutex<Vec<Slot>>,
+    /// Carried still, and wanted no longer.
+    unwanted: Mutex<Vec<(Publication, Held)>>,
+    /// Taken before `slots`, and held while the carrier is talked to.
+    hold: Mutex<Hold>,
 }
 
 impl std::fmt::Debug for Listeners {
@@ -84,13 +97,14 @@ impl std::fmt::Debug for Listeners {
 impl Listeners {
     /// Of a sandbox, with nothing open yet.
     #[must_use]
-    pub fn new(sandbox: SandboxName, endpoints: Arc<Endpoints>, link: LinkSource) -> Self {
+    pub fn new(sandbox: SandboxName, endpoints: Arc<Endpoints>, target: Target) -> Self {
         Self {
             sandbox: Mutex::new(sandbox),
             endpoints,
-            link,
-            places: Arc::new(Semaphore::new(tcp::MOST_CONNECTIONS)),
+            target,
             slots: Mutex::default(),
+            unwanted: Mutex::default(),
+            hold: Mutex::default(),
         }
     }
 
@@ -110,8 +124,16 @@ impl Listeners {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Binds what is wanted and not bound yet, and closes what is wanted no longer. Returns what was
-    /// wanted with the ports that were chosen. Clients wait until [`Self::serve`].
+    fn hold(&self) -> MutexGuard<'_, Hold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unwanted(&self) -> MutexGuard<'_, Vec<(Publication, Held)>> {
+        self.unwanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Binds what is wanted and not bound yet. Returns what was wanted with the ports that were chosen.
+    /// Clients wait until [`Self::serve`], which closes what is wanted no longer.
     ///
     /// # Errors
     /// Why one of them cannot be had; everything is as it was then.
@@ -133,42 +155,93 @@ impl Listeners {
                 Err(refused) => Err(refused.fault()),
             })
             .collect::<Result<Vec<Slot>, Fault>>()?;
-        slots.retain(|(asked, socket)| {
-            socket.held().is_some() && wanted.iter().any(|one| one.asked == *asked)
-        });
+        for (asked, socket) in std::mem::take(&mut *slots) {
+            match socket {
+                Binding::Failed(_) => {}
+                socket if wanted.iter().any(|one| one.asked == asked) => {
+                    slots.push((asked, socket));
+                }
+                Binding::Carried(held) => self.unwanted().push((asked, held)),
+                Binding::Bound(..) => {}
+            }
+        }
         slots.extend(new);
         Ok(with_ports(wanted, &slots))
     }
 
-    /// As [`Self::bind`], for a guest that runs already: what cannot be had is remembered with its
-    /// reason, and tried again by [`Self::retry`].
-    pub fn bind_what_can_be(&self, wanted: &[Published]) -> Vec<Published> {
+    /// As [`Self::bind`] and [`Self::serve`], for a guest that runs already: a carrier of a daemon before goes
+    /// on; what cannot be had is remembered with its reason, and tried again by [`Self::retry`].
+    pub async fn adopt(self: &Arc<Self>, wanted: &[Published]) -> Vec<Published> {
+        let (listeners, wanted) = (Arc::clone(self), wanted.to_vec());
+        let adopting = tokio::task::spawn_blocking(move || listeners.adopt_now(&wanted));
+        adopting.await.unwrap_or_default()
+    }
+
+    fn adopt_now(self: &Arc<Self>, wanted: &[Published]) -> Vec<Published> {
+        let mut hold = self.hold();
+        if hold.carrier.is_none() {
+            self.meet(&mut hold, wanted);
+        }
         let mut slots = self.slots();
-        *slots = wanted
-            .iter()
-            .map(|one| {
-                let socket = self.bind_one(one).unwrap_or_else(|refused| {
-                    let fault = refused.fault();
-                    tracing::warn!(sandbox = %self.name(), "{fault}");
-                    Binding::Failed(fault)
-                });
-                (one.asked, socket)
-            })
-            .collect();
-        with_ports(wanted, &slots)
+        for one in wanted {
+            if slots.iter().any(|(asked, _)| *asked == one.asked) {
+                continue;
+            }
+            let socket = self.bind_one(one).unwrap_or_else(|refused| {
+                let fault = refused.fault();
+                tracing::warn!(sandbox = %self.name(), "{fault}");
+                Binding::Failed(fault)
+            });
+            slots.push((one.asked, socket));
+        }
+        let bound = with_ports(wanted, &slots);
+        drop(slots);
+        self.serve_now(&mut hold);
+        bound
+    }
+
+    /// Looks for a carrier that a daemon before has started, and takes what it has.
+    fn meet(self: &Arc<Self>, hold: &mut Hold, wanted: &[Published]) {
+        hold.serial += 1;
+        let met = Carrier::meet(&self.target, hold.serial, Arc::downgrade(self));
+        let (carrier, Have { sockets, .. }) = match met {
+            Ok(met) => met,
+            Err(error) => {
+                if let Some(error) = Carrier::clear(&self.target.socket, error) {
+                    tracing::warn!(sandbox = %self.name(), "its carrier is started anew: {error}");
+                }
+                return;
+            }
+        };
+        hold.carrier = Some(carrier);
+        for found in sockets {
+            let asked = found.publication;
+            let held = self.endpoints.hold(asked.protocol, found.at, &self.name());
+            match wanted.iter().any(|one| one.asked == asked) {
+                true => self.slots().push((asked, Binding::Carried(held))),
+                false => self.unwanted().push((asked, held)),
+            }
+        }
     }
 
     /// Tries what could not be had once more, with ports that were asked for by number.
-    pub fn retry(&self) {
+    pub fn retry(self: &Arc<Self>) {
         let mut slots = self.slots();
         let failed = |(_, socket): &&mut Slot| matches!(socket, Binding::Failed(_));
+        let mut again = false;
         for (asked, socket) in slots.iter_mut().filter(failed) {
             if asked.port.is_some()
                 && let Ok(bound) = self.bind_one(&Published::new(*asked))
             {
                 tracing::info!(sandbox = %self.name(), "{asked} is published again");
-                *socket = self.served(asked, bound);
+                *socket = bound;
+                again = true;
             }
+        }
+        drop(slots);
+        if again {
+            let listeners = Arc::clone(self);
+            tokio::task::spawn_blocking(move || listeners.serve_now(&mut listeners.hold()));
         }
     }
 
@@ -194,50 +267,156 @@ impl Listeners {
         Ok(Binding::Bound(held, socket))
     }
 
-    /// Carries on to the guest what is bound. To be called in the runtime.
-    pub fn serve(&self) {
-        let mut slots = self.slots();
-        let old = std::mem::take(&mut *slots);
-        slots.extend(old.into_iter().map(|(asked, socket)| {
-            let served = self.served(&asked, socket);
-            (asked, served)
-        }));
+    /// Gives the carrier what is bound, and has it close what is wanted no longer. To be called in the
+    /// runtime.
+    pub async fn serve(self: &Arc<Self>) {
+        let listeners = Arc::clone(self);
+        let serving =
+            tokio::task::spawn_blocking(move || listeners.serve_now(&mut listeners.hold()));
+        // It breaks off with the daemon alone.
+        let _leaving = serving.await;
     }
 
-    fn served(&self, asked: &Publication, socket: Binding) -> Binding {
-        let Binding::Bound(held, socket) = socket else {
-            return socket;
+    fn serve_now(self: &Arc<Self>, hold: &mut Hold) {
+        if self.slots().is_empty() {
+            self.let_go(hold);
+            return;
+        }
+        let unwanted = std::mem::take(&mut *self.unwanted());
+        let is_new = |(_, socket): &Slot| matches!(socket, Binding::Bound(..));
+        let some_are_new = self.slots().iter().any(is_new);
+        let outcome = match hold.carrier {
+            None if !some_are_new => Ok(()),
+            _ => self.carrier(hold).and_then(|carrier| {
+                let mut closing = unwanted.iter();
+                closing.try_for_each(|(asked, _)| carrier.close(*asked))?;
+                self.hand_over(carrier)
+            }),
         };
-        let to = GuestPort {
-            sandbox: self.name(),
-            link: Arc::clone(&self.link),
-            protocol: asked.protocol,
-            port: asked.guest,
-        };
-        let places = Arc::clone(&self.places);
-        let task = match socket {
-            Socket::Tcp(listener) => TcpListener::from_std(listener)
-                .map(|listener| tokio::spawn(tcp::serve(listener, to, places))),
-            Socket::Udp(socket) => {
-                UdpSocket::from_std(socket).map(|socket| tokio::spawn(udp::serve(socket, to)))
-            }
-        };
-        match task {
-            Ok(task) => Binding::Served(held, AbortOnDropHandle::new(task)),
-            Err(error) => {
-                let code = banger_proto::fault::FaultCode::Failed;
-                Binding::Failed(Fault::new(
-                    code,
-                    format!("cannot wait for {asked}: {error}"),
-                ))
+        if let Err(error) = outcome {
+            let message = format!("its ports cannot be carried: {error}");
+            tracing::warn!(sandbox = %self.name(), "{message}");
+            for (_, socket) in self.slots().iter_mut().filter(|slot| is_new(slot)) {
+                *socket = Binding::Failed(Fault::new(FaultCode::Failed, &message));
             }
         }
     }
 
+    /// The carrier, beside the VMM that there is now.
+    fn carrier<'a>(self: &Arc<Self>, hold: &'a mut Hold) -> std::io::Result<&'a mut Carrier> {
+        let no_guest = || std::io::Error::other("the guest does not run");
+        let vmm = self.target.vmm().ok_or_else(no_guest)?;
+        let carrier = match hold.carrier.take() {
+            Some(mut carrier) => match carrier.stay_with(&self.target, &vmm) {
+                Ok(()) => carrier,
+                Err(error) => {
+                    // Nobody would find it beside a guest that it does not know.
+                    carrier.finish_off();
+                    return Err(error);
+                }
+            },
+            None => {
+                hold.serial += 1;
+                Carrier::start(&self.target, &vmm, hold.serial, Arc::downgrade(self))?
+            }
+        };
+        Ok(hold.carrier.insert(carrier))
+    }
+
+    /// Gives the carrier what is bound. Nobody who looks at the ports meanwhile waits for it.
+    fn hand_over(&self, carrier: &mut Carrier) -> std::io::Result<()> {
+        let copy = |(asked, binding): &Slot| match binding {
+            Binding::Bound(_, socket) => Some((*asked, socket.as_fd().try_clone_to_owned())),
+            Binding::Carried(_) | Binding::Failed(_) => None,
+        };
+        let bound: Vec<_> = self.slots().iter().filter_map(copy).collect();
+        for (asked, socket) in bound {
+            carrier.listen(asked, socket?.as_fd())?;
+            if !self.note_carried(&asked) {
+                carrier.close(asked)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The carrier has one now; whether it is wanted still.
+    fn note_carried(&self, which: &Publication) -> bool {
+        let mut slots = self.slots();
+        let is_it =
+            |(asked, binding): &Slot| asked == which && matches!(binding, Binding::Bound(..));
+        let Some(at) = slots.iter().position(is_it) else {
+            return false;
+        };
+        let (asked, binding) = slots.remove(at);
+        if let Binding::Bound(held, _) = binding {
+            slots.insert(at, (asked, Binding::Carried(held)));
+        }
+        true
+    }
+
+    /// Nothing is published any more, of a guest that goes on.
+    fn let_go(&self, hold: &mut Hold) {
+        if let Some(carrier) = hold.carrier.take() {
+            carrier.end();
+            // Before another carrier has connections; whoever does not hear it in time hears it from that.
+            let forgetting = forget_others(&self.target.link, &[]);
+            let limited = tokio::time::timeout(FORGET_LIMIT, forgetting);
+            let _late = Handle::current().block_on(limited);
+        }
+        self.unwanted().clear();
+    }
+
+    /// A carrier is gone: its connections are reset. What it had is bound anew, for another.
+    pub(super) fn lost(self: &Arc<Self>, serial: u64, why: &str) {
+        let mut hold = self.hold();
+        if hold
+            .carrier
+            .as_ref()
+            .is_none_or(|carrier| carrier.serial != serial)
+        {
+            return;
+        }
+        tracing::warn!(sandbox = %self.name(), "the carrier of its published ports is gone: {why}");
+        // What it had can be bound once all of it is gone.
+        if let Some(carrier) = hold.carrier.take() {
+            carrier.finish_off();
+        }
+        self.unwanted().clear();
+        let mut slots = self.slots();
+        for (asked, socket) in slots.iter_mut() {
+            let Binding::Carried(held) = socket else {
+                continue;
+            };
+            let wanted = Published {
+                asked: *asked,
+                chosen: NonZeroU16::new(held.endpoint.port()),
+            };
+            let between = Fault::new(FaultCode::Failed, "its carrier is gone");
+            *socket = Binding::Failed(between);
+            *socket = self
+                .bind_one(&wanted)
+                .unwrap_or_else(|refused| Binding::Failed(refused.fault()));
+        }
+        drop(slots);
+        self.serve_now(&mut hold);
+    }
+
     /// Closes everything; connections are reset.
-    pub fn close(&self) {
+    pub async fn close(self: &Arc<Self>) {
+        let listeners = Arc::clone(self);
+        let closing = tokio::task::spawn_blocking(move || listeners.close_now());
+        // It breaks off with the daemon alone.
+        let _leaving = closing.await;
+    }
+
+    fn close_now(&self) {
+        let mut hold = self.hold();
+        if let Some(carrier) = hold.carrier.take() {
+            carrier.end();
+        }
         let closed = std::mem::take(&mut *self.slots());
         drop(closed);
+        self.unwanted().clear();
     }
 
     /// How a published port is now.
@@ -247,7 +426,7 @@ impl Listeners {
         match slots.iter().find(|(other, _)| other == asked) {
             None => PortState::Closed,
             Some((_, Binding::Failed(fault))) => PortState::Trouble(fault.message.clone()),
-            Some((_, Binding::Bound(..) | Binding::Served(..))) => PortState::Open,
+            Some((_, Binding::Bound(..) | Binding::Carried(_))) => PortState::Open,
         }
     }
 }

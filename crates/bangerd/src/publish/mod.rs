@@ -2,29 +2,57 @@
 //! link to its agent. No network of the guest is needed for it.
 //!
 //! ```text
-//!   client ── socket ──▶ tcp, udp ── stream of the link ──▶ agent ── socket ──▶ server
-//!                           ▲  credit: each side takes what the next one takes
-//!   Listeners ──────────────┘  what is open for one sandbox
-//!       └── Endpoints          which sandbox has which address, over all
+//!   Endpoints ◀── Listeners ──▶ keeper ─────▶ carrier (a process) ◀── sockets ── client
+//!   over all      of a sandbox    │ starts, finds, asks   ▲
+//!                                 └─▶ join ── a door each ┘
+//!                                       └── stream of the link ──▶ agent ── socket ──▶ server
 //! ```
 //!
-//! The sockets are bound before the VMM is started and closed when it has ended. What a guest can make
-//! the daemon keep is bounded: the credit for each connection, and how many there may be.
+//! The sockets are bound here before the VMM is started, and handed to the [`carrier`], which has them and
+//! their connections for as long as the guest runs, whatever becomes of the daemon. What a guest can make
+//! daemon and carrier keep is bounded: the credit for each connection, and how many there may be.
 
 mod bind;
-mod carry;
+pub(crate) mod carrier;
+mod door;
 mod endpoints;
 pub(crate) mod holder;
+mod join;
+mod keeper;
 mod listeners;
-mod tcp;
-mod udp;
 
 pub use endpoints::Endpoints;
 pub use listeners::{Listeners, PortState};
 
 use crate::guest::Link;
+use crate::vmm::ProcessIdentity;
+use banger_model::SandboxName;
 use futures_util::future::BoxFuture;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Gives the link to a guest as soon as there is one; `None` when the guest does not run.
 pub type LinkSource = Arc<dyn Fn() -> BoxFuture<'static, Option<Arc<Link>>> + Send + Sync>;
+/// Gives a sandbox's name, and its VMM where one is recorded.
+pub type VmmSource = Arc<dyn Fn() -> (SandboxName, Option<ProcessIdentity>) + Send + Sync>;
+
+/// A guest whose ports are published.
+#[derive(Clone)]
+pub struct Target {
+    /// The way into it.
+    pub link: LinkSource,
+    /// What it is.
+    pub known: VmmSource,
+    /// Where its carrier is found.
+    pub socket: PathBuf,
+}
+
+impl Target {
+    fn name(&self) -> SandboxName {
+        (self.known)().0
+    }
+
+    fn vmm(&self) -> Option<ProcessIdentity> {
+        (self.known)().1
+    }
+}

@@ -55,12 +55,12 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
         adopting: origin == Origin::Left,
         gone: false,
     });
+    let paths = SandboxPaths::of(&services.layout, id);
     let listeners = Arc::new(Listeners::new(
         watching.borrow().record.name.clone(),
         Arc::clone(&services.endpoints),
-        ports::link_source(watching.clone()),
+        ports::target(watching.clone(), &paths),
     ));
-    let paths = SandboxPaths::of(&services.layout, id);
     let console = Console::new(paths.console_log(), paths.console_cut());
     let sandbox = Arc::new(Sandbox {
         id,
@@ -160,6 +160,9 @@ impl Driver {
                     let _nobody_waits = answer.send(self.cancel(op));
                 }
                 Event::WorkDone(outcome) => {
+                    if let Some(listeners) = self.ports_to_close() {
+                        listeners.close().await;
+                    }
                     if self.finish(outcome) {
                         return;
                     }
@@ -170,6 +173,12 @@ impl Driver {
                 Event::Abandoned => return,
             }
         }
+    }
+
+    /// The ports of a guest that does not run: closed before anybody is told that it does not.
+    fn ports_to_close(&self) -> Option<Arc<Listeners>> {
+        let state = self.view.borrow().record.state;
+        (state != SandboxState::Running).then(|| Arc::clone(&self.listeners))
     }
 
     async fn next(&mut self) -> Event {
@@ -388,9 +397,6 @@ impl Driver {
             });
         }
         self.watch_guest();
-        if self.view.borrow().record.state != SandboxState::Running {
-            self.listeners.close();
-        }
         if deleted {
             self.services.forget(self.view.borrow().record.id);
             self.view.send_modify(|view| view.gone = true);

@@ -3,19 +3,34 @@
 use super::View;
 use super::act::Work;
 use super::works::Outcome;
-use crate::publish::{Endpoints, LinkSource, Listeners};
+use crate::layout::SandboxPaths;
+use crate::publish::{Endpoints, LinkSource, Listeners, Target};
 use crate::services::Services;
 use banger_model::admission::{Admission, Request, admit};
 use banger_model::publish::{self, CannotAdd, PortSelector, Publication, Published};
 use banger_model::{SandboxName, SandboxState, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use futures_util::future::FutureExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// What the published ports of a sandbox lead to.
+pub(super) fn target(view: watch::Receiver<View>, paths: &SandboxPaths) -> Target {
+    let known = view.clone();
+    Target {
+        link: link_source(view),
+        known: Arc::new(move || {
+            let record = known.borrow().record.clone();
+            (record.name, record.run.map(|run| run.process))
+        }),
+        socket: paths.carrier_socket(),
+    }
+}
+
 /// Where connections get the link from: it is waited for while the guest starts or the link is made
 /// again.
-pub(super) fn link_source(view: watch::Receiver<View>) -> LinkSource {
+fn link_source(view: watch::Receiver<View>) -> LinkSource {
     Arc::new(move || {
         let mut view = view.clone();
         async move {
@@ -47,7 +62,12 @@ pub(crate) fn ports_are_free(
     name: &SandboxName,
     spec: &Spec,
 ) -> Result<(), Fault> {
-    let nobody: LinkSource = Arc::new(|| async { None }.boxed());
+    let known = name.clone();
+    let nobody = Target {
+        link: Arc::new(|| async { None }.boxed()),
+        known: Arc::new(move || (known.clone(), None)),
+        socket: PathBuf::new(),
+    };
     let endpoints: Arc<Endpoints> = Arc::clone(&services.endpoints);
     let trial = Listeners::new(name.clone(), endpoints, nobody);
     trial.bind(&spec.publish).map(drop)
@@ -86,7 +106,7 @@ async fn try_publish(work: &mut Work, new: &[Publication]) -> Result<(), Fault> 
         let _bound_before = work.listeners.bind(&before);
         return Err(fault);
     }
-    work.listeners.serve();
+    work.listeners.serve().await;
     Ok(())
 }
 
@@ -127,6 +147,7 @@ async fn try_unpublish(work: &mut Work, which: &[PortSelector]) -> Result<(), Fa
     work.put(|record| record.spec.publish = rest).await?;
     if work.record().state == SandboxState::Running {
         work.listeners.bind(&kept)?;
+        work.listeners.serve().await;
     }
     Ok(())
 }
@@ -134,11 +155,10 @@ async fn try_unpublish(work: &mut Work, which: &[PortSelector]) -> Result<(), Fa
 /// Opens the ports of a guest that a daemon before has started.
 pub(super) async fn adopt(work: &mut Work) {
     let wanted = work.record().spec.publish;
-    let bound = work.listeners.bind_what_can_be(&wanted);
+    let bound = work.listeners.adopt(&wanted).await;
     if bound != wanted
         && let Err(fault) = work.put(|record| record.spec.publish = bound).await
     {
         tracing::error!("cannot record which ports were chosen: {fault}");
     }
-    work.listeners.serve();
 }

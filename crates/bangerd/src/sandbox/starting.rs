@@ -64,7 +64,7 @@ impl Work {
             self.reach(Goal::AtRest).await?;
             return Err(fault.into());
         }
-        self.listeners.serve();
+        self.listeners.serve().await;
         Ok(())
     }
 }

@@ -16,8 +16,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "a VMM that no record knows is found",
         file: "crates/bangerd/src/doctor/prove/mod.rs",
-        from: "if program != Program::Vmm && self.ours.contains(&pid) {",
-        to: "if program == Program::Vmm || self.ours.contains(&pid) {",
+        from: "if !is_machines && self.ours.contains(&pid) {",
+        to: "if is_machines || self.ours.contains(&pid) {",
         test: whole(LEFT),
     },
     Mutation {

@@ -432,7 +432,7 @@ pub(super) const LIST: &[Mutation] = &[
     },
     Mutation {
         holds: "connections beyond the limit wait",
-        file: "crates/bangerd/src/publish/tcp.rs",
+        file: "crates/bangerd/src/publish/carrier/tcp.rs",
         from: "MOST_CONNECTIONS: usize = 256;",
         to: "MOST_CONNECTIONS: usize = 25_600;",
         test: whole("publish::many::connections_beyond_the_limit_wait_for_their_turn"),

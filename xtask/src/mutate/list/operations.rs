@@ -153,12 +153,28 @@ pub(super) const LIST: &[Mutation] = &[
         ),
     },
     Mutation {
-        holds: "a killed daemon's connections are reset, not ended",
-        file: "crates/bangerd/src/publish/tcp.rs",
+        holds: "a killed carrier's connections are reset, not ended",
+        file: "crates/bangerd/src/publish/carrier/tcp.rs",
         from: "sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;",
         to: "sockopt::set_socket_linger(&socket, None)?;",
         test: whole(
-            "publish::broken::a_killed_daemon_breaks_connections_off_instead_of_ending_them",
+            "publish::carrier::a_carrier_that_is_killed_resets_its_connections_and_another_has_the_port",
         ),
+    },
+    Mutation {
+        holds: "a connection goes on where the guest has it when its daemon is killed",
+        file: "crates/bangerd/src/publish/carrier/ends.rs",
+        from: "                self.outbox.resume(stdin)?;",
+        to: "                self.outbox.resume(stdin.saturating_sub(1))?;",
+        test: whole(
+            "restarts::connections_lose_and_double_no_byte_over_a_hundred_ends_of_the_daemon",
+        ),
+    },
+    Mutation {
+        holds: "a carrier without a daemon ends with its VMM",
+        file: "crates/bangerd/src/publish/carrier/requests.rs",
+        from: "() = ended(vmm) => return None,",
+        to: "() = ended(vmm) => std::future::pending().await,",
+        test: whole("publish::carrier::a_vmm_that_ends_without_a_daemon_takes_its_carrier_along"),
     },
 ];

@@ -54,4 +54,14 @@ pub(super) const LIST: &[Mutation] = &[
             "guest::program::t1::another_turn_ends_what_runs_and_nothing_of_the_earlier_one_follows",
         ),
     },
+    Mutation {
+        holds: "a guest that goes on from saved memory has no published connection of before",
+        file: "crates/banger-agent/src/calls.rs",
+        from: "    agent.dials.keep(&[]);",
+        to: "",
+        test: unit(
+            "banger-agent",
+            "t1::dial_sessions::a_guest_that_goes_on_from_saved_memory_forgets_whoever_was_connected_then",
+        ),
+    },
 ];

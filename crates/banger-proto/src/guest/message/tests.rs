@@ -103,6 +103,27 @@ fn resumption() -> Resumed {
     }
 }
 
+#[test]
+fn the_wire_form_of_lasting_connections_stays() {
+    let dial = Call::DialSession {
+        session: [1; 16],
+        udp: false,
+        port: 300,
+    };
+    let bytes = [vec![18], vec![1; 16], vec![0, 0xac, 2]].concat();
+    assert_eq!(encode(&dial), Ok(bytes));
+    let attach = Call::AttachDial {
+        session: [1; 16],
+        from: 300,
+    };
+    assert_eq!(
+        encode(&attach),
+        Ok([vec![19], vec![1; 16], vec![0xac, 2]].concat())
+    );
+    let keep = Call::KeepDials(vec![[1; 16]]);
+    assert_eq!(encode(&keep), Ok([vec![20, 1], vec![1; 16]].concat()));
+}
+
 /// An agent of today is resumed by a daemon that appended to the configuration.
 #[test]
 fn what_is_appended_to_the_configuration_does_not_disturb_a_resume() {

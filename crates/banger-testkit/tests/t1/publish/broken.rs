@@ -17,14 +17,14 @@ fn take_the_port(world: &World) -> UnixStream {
 }
 
 #[test]
-fn a_connection_during_a_broken_link_waits_for_the_next_and_older_ones_are_reset() {
+fn a_connection_during_a_broken_link_waits_for_the_next_and_older_ones_go_on() {
     let (server, port) = listener();
     let (world, at) = publishing(&port);
     let mut old = connect(at);
-    let (_first, _) = server.accept().expect("accepted");
+    let (mut first, _) = server.accept().expect("accepted");
     let taken = take_the_port(&world);
-    let ended = old.read(&mut [0; 10]);
-    assert!(is_reset(&ended), "{ended:?}");
+    first.write_all(b"y").expect("written");
+    old.read_exact(&mut [0]).expect("read");
     let mut new = connect(at);
     let (mut connection, _) = server.accept().expect("accepted");
     connection.write_all(b"x").expect("written");
@@ -62,27 +62,4 @@ fn a_killed_guest_resets_its_connections_and_closes_its_ports() {
             Err("it is open")
         }
     });
-}
-
-#[test]
-fn a_killed_daemon_breaks_connections_off_instead_of_ending_them() {
-    let (server, port) = listener();
-    let (world, at) = publishing(&port);
-    let mut client = connect(at);
-    let (mut connection, _) = server.accept().expect("accepted");
-    connection.write_all(b"half").expect("written");
-    client.read_exact(&mut [0; 4]).expect("read");
-    world.kill_daemon();
-    let ended = client.read(&mut [0; 10]);
-    assert!(is_reset(&ended), "{ended:?}");
-    // The next daemon opens the port again, and a whole answer ends in order.
-    let _ = world.run(["vm", "list"]).good();
-    let mut client = connect(at);
-    let (mut connection, _) = server.accept().expect("accepted");
-    connection.write_all(b"whole").expect("written");
-    drop(connection);
-    client.shutdown(std::net::Shutdown::Write).expect("ended");
-    let mut answer = Vec::new();
-    client.read_to_end(&mut answer).expect("ended in order");
-    assert_eq!(answer, b"whole");
 }

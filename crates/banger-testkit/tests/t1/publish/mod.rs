@@ -3,7 +3,9 @@
 
 mod broken;
 mod bytes;
+mod carrier;
 mod many;
+mod moments;
 mod old_agent;
 mod taken;
 

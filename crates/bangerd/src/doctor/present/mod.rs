@@ -56,6 +56,8 @@ pub(super) enum Program {
     Daemon,
     Helper,
     Vmm,
+    /// What has the published ports of a machine.
+    Carrier,
     /// What makes images and disks.
     Tool,
 }

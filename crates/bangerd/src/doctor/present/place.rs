@@ -148,6 +148,7 @@ mod tests {
         for path in [
             paths.vmm_socket(),
             paths.agent_socket(),
+            paths.carrier_socket(),
             paths.runtime.clone(),
         ] {
             assert_eq!(of(&path), runtime);
@@ -196,7 +197,7 @@ mod tests {
             .matches("-> PathBuf")
             .count();
         assert_eq!(
-            functions, 35,
+            functions, 36,
             "add the new path to `Place` and to the test above"
         );
     }

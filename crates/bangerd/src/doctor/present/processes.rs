@@ -129,7 +129,10 @@ fn program(executable: Option<&str>, names: &[String], arguments: &[&str]) -> Op
     let looks = arguments
         .get(1)
         .is_some_and(|verb| crate::doctor::apart::VERBS.contains(verb));
-    if is("bangerd") {
+    let carries = arguments.get(1) == Some(&crate::publish::carrier::CARRY_VERB);
+    if is("bangerd") && carries {
+        Some(Program::Carrier)
+    } else if is("bangerd") {
         (!looks).then_some(Program::Daemon)
     } else if is("banger-root") {
         Some(Program::Helper)
@@ -185,6 +188,10 @@ mod tests {
         };
         assert_eq!(of("bangerd", "/x/bangerd serve"), Some(Program::Daemon));
         assert_eq!(of("bangerd", "/x/bangerd prove"), None);
+        assert_eq!(
+            of("bangerd (deleted)", "bangerd __carry /r/vm/ab/carry.sock"),
+            Some(Program::Carrier)
+        );
         assert_eq!(
             of("simulated", "/w/qemu-system-x86_64 -m 1"),
             Some(Program::Vmm)

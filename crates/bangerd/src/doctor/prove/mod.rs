@@ -84,8 +84,10 @@ struct Judge<'a> {
     living: &'a Living,
     /// Runtime directories of probes: a guest that is booted only to see whether KVM works.
     probes: BTreeSet<String>,
-    /// The daemon, what it has started, and the VMMs of machines.
+    /// The daemon, what it has started, and the VMMs and carriers of machines.
     ours: BTreeSet<u32>,
+    /// Carriers of machines that may run.
+    carriers: BTreeSet<u32>,
     /// Whether the daemon's helper runs.
     helper_runs: bool,
 }
@@ -102,8 +104,9 @@ impl<'a> Judge<'a> {
             .daemon
             .map_or_else(BTreeSet::new, |pid| descendants(present, pid));
         let vmms = living.machines.iter().filter_map(|machine| machine.vmm);
+        let carriers = carriers(present, living);
         let mut ours: BTreeSet<u32> = vmms.chain(living.daemon).collect();
-        ours.extend(&of_daemon);
+        ours.extend(of_daemon.iter().chain(&carriers));
         let helper_runs = present.seen.iter().any(|seen| {
             let is_helper = matches!(
                 seen.clue,
@@ -118,6 +121,7 @@ impl<'a> Judge<'a> {
             living,
             probes,
             ours,
+            carriers,
             helper_runs,
         }
     }
@@ -142,7 +146,8 @@ impl<'a> Judge<'a> {
         let Some(program) = program.filter(|_| !touches.is_empty()) else {
             return Belongs::Others;
         };
-        if program != Program::Vmm && self.ours.contains(&pid) {
+        let is_machines = matches!(program, Program::Vmm | Program::Carrier);
+        if !is_machines && self.ours.contains(&pid) {
             return Belongs::Living;
         }
         let machines = touches.iter().filter_map(|place| self.machine_at(place));
@@ -162,6 +167,13 @@ impl<'a> Judge<'a> {
             (Program::Vmm, None) => {
                 self.unrecorded(touches, "runs for a machine that no record knows")
             }
+            (Program::Carrier, _) if self.carriers.contains(&pid) => Belongs::Living,
+            (Program::Carrier, Some(machine)) => {
+                self.of_machine(machine, "carries ports of a machine that does not run")
+            }
+            (Program::Carrier, None) => {
+                self.unrecorded(touches, "carries ports of a machine that no record knows")
+            }
             (Program::Helper, _) => left("helper", "runs without the daemon that started it"),
             (Program::Daemon, _) => left("daemon", "runs, and does not serve"),
             (Program::Tool, _) => left("daemon", "was started by a daemon that is gone"),
@@ -173,11 +185,16 @@ impl<'a> Judge<'a> {
             return Belongs::Others;
         };
         let is_served = self.living.served_at == Some(address.port());
-        if self.living.daemon != Some(pid) || is_served || self.living.publishes(udp, address) {
+        let who = match self.living.daemon == Some(pid) {
+            true => "daemon",
+            false if self.carriers.contains(&pid) => "carrier",
+            false => return Belongs::Living,
+        };
+        if is_served || self.living.publishes(udp, address) {
             return Belongs::Living;
         }
         left(
-            format!("daemon (pid {pid})"),
+            format!("{who} (pid {pid})"),
             "is open for no machine that runs",
         )
     }
@@ -302,6 +319,26 @@ impl<'a> Judge<'a> {
             why: why.into(),
         }
     }
+}
+
+/// The carriers of machines that may run.
+fn carriers(present: &Present, living: &Living) -> BTreeSet<u32> {
+    let runs = |place: &Place| match place {
+        Place::Runtime(short) => {
+            let machine = living.by_short(short);
+            machine.map_or_else(|| living.is_unreadable(short), Machine::may_run)
+        }
+        _ => false,
+    };
+    let carrier = |seen: &Seen| match &seen.clue {
+        Clue::Process {
+            program: Some(Program::Carrier),
+            touches,
+            ..
+        } if touches.iter().any(runs) => seen.pid,
+        _ => None,
+    };
+    present.seen.iter().filter_map(carrier).collect()
 }
 
 /// The processes that one has started, and theirs.

@@ -7,6 +7,7 @@ const ID: &str = "0123456789abcdef0123456789abcdef";
 const SHORT: &str = "01234567";
 const DAEMON: u32 = 100;
 const VMM: u32 = 200;
+const CARRIER: u32 = 300;
 const OURS: &str = "00000000000000aa";
 
 fn machine(state: SandboxState, vmm: Option<u32>) -> Machine {
@@ -113,6 +114,7 @@ fn household() -> Vec<Seen> {
             &[Place::Staging("image".into())],
         ),
         process_of(VMM, 1, Some(Program::Vmm), &[runtime(), sandbox()]),
+        process_of(CARRIER, 1, Some(Program::Carrier), &[runtime()]),
         file(sandbox()),
         file(runtime()),
         file(Place::Kept),
@@ -120,6 +122,7 @@ fn household() -> Vec<Seen> {
         file(Place::RootSocket),
         file(Place::Staging("image".into())),
         port(DAEMON, false, "127.0.0.1:8080"),
+        port(CARRIER, false, "127.0.0.1:8080"),
         port(VMM, true, "0.0.0.0:40000"),
         seen(Kind::Link, "tap-fc-1", Clue::Mark(OURS.into())),
         Seen {
@@ -151,8 +154,10 @@ fn each_thing_is_left_when_its_owner_is_gone_and_is_still_his() {
     );
     assert_eq!(whose(file(sandbox())), Some(by_id));
     assert_eq!(whose(file(runtime())), Some(by_short.clone()));
-    let vmm = process_of(VMM, 1, Some(Program::Vmm), &[runtime()]);
-    assert_eq!(whose(vmm), Some(by_short));
+    for program in [Program::Vmm, Program::Carrier] {
+        let process = process_of(VMM, 1, Some(program), &[runtime()]);
+        assert_eq!(whose(process), Some(by_short.clone()));
+    }
     for place in [Place::DaemonSocket, Place::Staging("x".into())] {
         assert_eq!(whose(file(place)).as_deref(), Some("daemon"));
     }
@@ -211,6 +216,24 @@ fn a_stopped_machine_needs_nothing_that_runs() {
             "{seen:?}"
         );
     }
+}
+
+#[test]
+fn a_carrier_lives_with_its_machine_and_has_no_ports_but_the_published() {
+    let carrier = || process_of(CARRIER, DAEMON, Some(Program::Carrier), &[runtime()]);
+    let port = port(CARRIER, false, "127.0.0.1:8081");
+    assert_eq!(
+        left_of(vec![port, carrier()], &living()),
+        Some(format!("carrier (pid {CARRIER})"))
+    );
+    let stopped = Living {
+        machines: vec![machine(SandboxState::Stopped, None)],
+        ..living()
+    };
+    assert_eq!(
+        left_of(vec![carrier()], &stopped),
+        Some(format!("machine web ({SHORT}), stopped"))
+    );
 }
 
 #[test]
@@ -345,6 +368,7 @@ fn any_program() -> impl Strategy<Value = Option<Program>> {
         Just(Some(Program::Daemon)),
         Just(Some(Program::Helper)),
         Just(Some(Program::Vmm)),
+        Just(Some(Program::Carrier)),
         Just(Some(Program::Tool)),
     ]
 }

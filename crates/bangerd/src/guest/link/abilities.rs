@@ -1,7 +1,9 @@
 //! What the agent at the other end can do, by the generation of the protocol that it speaks.
 
 use super::Link;
-use banger_proto::guest::{DIALS_SINCE, GROWS_SINCE, RESUMES_SINCE, SYNCS_SINCE, USAGE_SINCE};
+use banger_proto::guest::{
+    DIALS_LAST_SINCE, DIALS_SINCE, GROWS_SINCE, RESUMES_SINCE, SYNCS_SINCE, USAGE_SINCE,
+};
 
 impl Link {
     /// Whether the agent can connect to ports in its guest: one of an older banger cannot.
@@ -21,6 +23,12 @@ impl Link {
     #[must_use]
     pub const fn can_sync(&self) -> bool {
         self.generation >= SYNCS_SINCE
+    }
+
+    /// Whether connections in its guest can outlive this link: with an agent of an older banger they do not.
+    #[must_use]
+    pub const fn dials_last(&self) -> bool {
+        self.generation >= DIALS_LAST_SINCE
     }
 
     /// Whether the agent can tell what its guest uses: one of an older banger cannot.

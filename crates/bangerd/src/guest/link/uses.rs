@@ -54,7 +54,9 @@ const fn is_use(call: &Call) -> bool {
         | Call::Put { .. }
         | Call::Get(_)
         | Call::Ports
-        | Call::Dial { .. } => true,
+        | Call::Dial { .. }
+        | Call::DialSession { .. }
+        | Call::AttachDial { .. } => true,
         Call::Configure(_)
         | Call::Forget(_)
         | Call::Health
@@ -62,7 +64,8 @@ const fn is_use(call: &Call) -> bool {
         | Call::Usage
         | Call::Grow { .. }
         | Call::Sync
-        | Call::Resumed(_) => false,
+        | Call::Resumed(_)
+        | Call::KeepDials(_) => false,
     }
 }
 

@@ -1,22 +1,22 @@
 //! One peer's datagrams, to the guest and back.
 
-use super::table::Entry;
-use crate::guest::{Incoming, Stream};
-use crate::publish::carry::{GuestPort, Sent, Taken};
+use super::table::Flowing;
+use crate::publish::carrier::ends::{BrokenOff, Ends};
 use banger_proto::guest::datagram::{self, Datagrams};
-use banger_proto::guest::message::{STDIN, STDOUT};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::spawn_local;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Datagrams that wait for the guest, at most, and their bytes: one of the longest, and some room.
 const MOST_WAITING: usize = 64;
 const MOST_WAITING_BYTES: usize = 128 * 1024;
-/// How long a flow that could not be made stays, so that not each datagram asks the guest again.
+/// How long a flow that was broken off stays, so that not each datagram asks the guest again.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 
 /// A datagram with its prefix, and its part of what may wait.
@@ -30,7 +30,7 @@ pub(super) struct Flow {
     _task: AbortOnDropHandle<()>,
 }
 
-impl Entry for Flow {
+impl Flowing for Flow {
     fn is_over(&self) -> bool {
         self.queue.is_closed()
     }
@@ -50,22 +50,23 @@ impl Flow {
     }
 }
 
-/// Begins a flow.
+/// Begins a flow, which has its place among all until it has ended.
 pub(super) fn begin(
-    socket: Arc<UdpSocket>,
+    socket: Rc<UdpSocket>,
     peer: SocketAddr,
-    to: GuestPort,
+    mut ends: Ends,
     idle: Duration,
+    place: OwnedSemaphorePermit,
 ) -> Flow {
-    let (queue, inbox) = mpsc::channel(MOST_WAITING);
-    let task = tokio::spawn(async move {
-        match to.dial().await {
-            Ok(stream) => carry(&stream, &socket, peer, inbox, idle).await,
-            Err(fault) => {
-                tracing::debug!(%to, %peer, "datagrams are dropped: {fault}");
-                tokio::time::sleep(FAILED_PAUSE).await;
-            }
+    let (queue, mut inbox) = mpsc::channel(MOST_WAITING);
+    let task = spawn_local(async move {
+        let mut back = Back::default();
+        let ended = carry(&mut ends, &socket, peer, &mut inbox, &mut back, idle).await;
+        ends.finish(back.lie).await;
+        if ended.is_err() {
+            tokio::time::sleep(FAILED_PAUSE).await;
         }
+        drop(place);
     });
     Flow {
         queue,
@@ -76,73 +77,63 @@ pub(super) fn begin(
 
 /// Passes on until the flow is idle, or the guest breaks it off.
 async fn carry(
-    stream: &Stream,
+    ends: &mut Ends,
     socket: &UdpSocket,
     peer: SocketAddr,
-    mut inbox: mpsc::Receiver<Waiting>,
+    inbox: &mut mpsc::Receiver<Waiting>,
+    back: &mut Back,
     idle: Duration,
-) {
-    let (mut sent, mut back) = (Sent::default(), Back::default());
+) -> Result<(), BrokenOff> {
     let mut last = Instant::now();
-    loop {
+    while !ends.closed && back.lie.is_none() {
+        ends.fill();
         tokio::select! {
-            incoming = stream.next() => match incoming {
-                Incoming::Credit(credit) if credit.channel == STDIN => sent.credit(credit),
-                Incoming::Credit(_) | Incoming::End(_) => {}
-                Incoming::Data(STDOUT, bytes) => {
-                    last = Instant::now();
-                    if back.pass(&bytes, stream, socket, peer).await.is_none() {
-                        return;
-                    }
-                }
-                _ => return,
-            },
+            ready = ends.ready() => {
+                let (mut came, before) = (0, last);
+                ends.go_on(ready, |bytes| {
+                    came += bytes.len();
+                    back.pass(bytes, socket, peer);
+                })?;
+                ends.consume(came);
+                last = if came > 0 { Instant::now() } else { before };
+            }
             waiting = inbox.recv() => {
-                let Some((datagram, _part)) = waiting else { return };
+                let Some((datagram, _part)) = waiting else { return Ok(()) };
                 last = Instant::now();
-                if sent.room() >= datagram.len() {
-                    sent.add(datagram.len());
-                    if stream.data(STDIN, &datagram).await.is_err() {
-                        return;
-                    }
+                // A daemon that is to come gets as much as one that is slow.
+                let waits = usize::try_from(ends.unsent()).unwrap_or(usize::MAX);
+                if ends.room() >= datagram.len() && waits + datagram.len() <= MOST_WAITING_BYTES {
+                    ends.put(&datagram);
                 }
             }
-            () = tokio::time::sleep_until(last + idle) => return,
+            () = tokio::time::sleep_until(last + idle) => return Ok(()),
         }
     }
+    Ok(())
 }
 
 /// The way from the guest.
 #[derive(Default)]
 struct Back {
     datagrams: Datagrams,
-    taken: Taken,
+    /// The rule that the guest broke.
+    lie: Option<String>,
 }
 
 impl Back {
-    /// Sends what is whole to the peer; `None` when the guest broke a rule or is lost.
-    async fn pass(
-        &mut self,
-        bytes: &[u8],
-        stream: &Stream,
-        socket: &UdpSocket,
-        peer: SocketAddr,
-    ) -> Option<()> {
+    /// Sends what is whole to the peer.
+    fn pass(&mut self, bytes: &[u8], socket: &UdpSocket, peer: SocketAddr) {
         self.datagrams.push(bytes);
         loop {
             match self.datagrams.next() {
                 // No room in the socket, or nobody there any more: dropped.
                 Ok(Some(datagram)) => drop(socket.try_send_to(datagram, peer)),
-                Ok(None) => break,
+                Ok(None) => return,
                 Err(error) => {
-                    tracing::warn!(%peer, "the guest broke the protocol: it announced {error}");
-                    return None;
+                    self.lie = Some(format!("it announced {error}"));
+                    return;
                 }
             }
-        }
-        match self.taken.add(bytes.len()) {
-            Some(credit) => stream.credit(credit).await.ok(),
-            None => Some(()),
         }
     }
 }

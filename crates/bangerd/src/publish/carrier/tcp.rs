@@ -2,8 +2,10 @@
 
 mod pump;
 
-use super::carry::GuestPort;
+use super::crowd::Crowd;
+use super::ends::Ends;
 use rustix::net::sockopt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -13,10 +15,10 @@ use tokio::task::JoinSet;
 /// How many connections one sandbox may have; more wait, in the kernel.
 pub(super) const MOST_CONNECTIONS: usize = 256;
 /// After a connection could not be accepted: out of descriptors, for one.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A client's connection, reset when it is closed before it has ended in order: also by the kernel, for a
-/// daemon that is killed. A part of an answer would pass for the whole otherwise.
+/// carrier that is killed. A part of an answer would pass for the whole otherwise.
 struct Client(TcpStream);
 
 impl Client {
@@ -34,51 +36,40 @@ impl Client {
 }
 
 /// Accepts connections and carries each in a task of its own, for ever. Dropping it resets them.
-pub(super) async fn serve(listener: TcpListener, to: GuestPort, places: Arc<Semaphore>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    port: u16,
+    crowd: Rc<Crowd>,
+    places: Arc<Semaphore>,
+) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                tracing::warn!(%to, "cannot accept a connection: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
         };
-        let client = match Client::of(socket) {
-            Ok(client) => client,
-            Err(error) => {
-                tracing::debug!(%to, "cannot set a connection up: {error}");
-                continue;
-            }
+        let Ok(client) = Client::of(socket) else {
+            continue;
         };
         // It is never closed; without a place the client waits here, and the next in the kernel.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let to = to.clone();
-        connections.spawn(async move {
-            carry(client, &to).await;
+        let ends = Ends::new(crowd.enter(false, port));
+        connections.spawn_local(async move {
+            carry(client, ends).await;
             drop(place);
         });
     }
 }
 
-async fn carry(client: Client, to: &GuestPort) {
+async fn carry(client: Client, mut ends: Ends) {
     // What was one segment stays one; a client that is gone without a word is noticed.
     let options = client.0.set_nodelay(true);
     let options = options.and_then(|()| Ok(sockopt::set_socket_keepalive(&client.0, true)?));
-    if let Err(error) = options {
-        tracing::debug!(%to, "cannot set a connection up: {error}");
-        return;
+    if options.is_ok() && pump::run(&mut ends, &client.0).await.is_ok() {
+        client.end_in_order();
     }
-    match to.dial().await {
-        Ok(stream) => {
-            if pump::run(&stream, &client.0).await.is_ok() {
-                client.end_in_order();
-            }
-        }
-        Err(fault) => tracing::debug!(%to, "a connection is closed: {fault}"),
-    }
+    ends.finish(None).await;
 }

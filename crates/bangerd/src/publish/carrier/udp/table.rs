@@ -1,10 +1,11 @@
 //! The flows by their peers: a bounded number, the least used makes room.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 
 /// What the table needs to know of a flow.
-pub(super) trait Entry {
+pub(super) trait Flowing {
     /// It takes nothing any more.
     fn is_over(&self) -> bool;
 }
@@ -18,7 +19,7 @@ pub(super) struct Table<T> {
     count: u64,
 }
 
-impl<T: Entry> Table<T> {
+impl<T: Flowing> Table<T> {
     /// A table for at most that many flows.
     pub(super) fn new(most: usize) -> Self {
         Self {
@@ -28,8 +29,12 @@ impl<T: Entry> Table<T> {
         }
     }
 
-    /// The flow of a peer, begun anew when there is none that goes on.
-    pub(super) fn of(&mut self, peer: SocketAddr, begin: impl FnOnce() -> T) -> &mut T {
+    /// The flow of a peer, begun anew when there is none that goes on; none if it cannot be begun.
+    pub(super) fn of(
+        &mut self,
+        peer: SocketAddr,
+        begin: impl FnOnce() -> Option<T>,
+    ) -> Option<&mut T> {
         self.count += 1;
         let has = self
             .flows
@@ -39,9 +44,12 @@ impl<T: Entry> Table<T> {
             self.flows.remove(&peer);
             self.make_room();
         }
-        let (last, flow) = self.flows.entry(peer).or_insert_with(|| (0, begin()));
+        let (last, flow) = match self.flows.entry(peer) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert((0, begin()?)),
+        };
         *last = self.count;
-        flow
+        Some(flow)
     }
 
     fn make_room(&mut self) {
@@ -68,7 +76,7 @@ mod tests {
     #[derive(Debug, Default, Clone)]
     struct Flow(Rc<Cell<bool>>);
 
-    impl Entry for Flow {
+    impl Flowing for Flow {
         fn is_over(&self) -> bool {
             self.0.get()
         }
@@ -76,6 +84,11 @@ mod tests {
 
     fn peer(port: u16) -> SocketAddr {
         ([127, 0, 0, 1], port).into()
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "what begins a flow may fail")]
+    fn new() -> Option<Flow> {
+        Some(Flow::default())
     }
 
     fn known(table: &Table<Flow>) -> Vec<u16> {
@@ -91,9 +104,9 @@ mod tests {
         let mut of = |table: &mut Table<Flow>| {
             let flow = table.of(peer(1), || {
                 begun += 1;
-                Flow::default()
+                new()
             });
-            (flow.clone(), begun)
+            (flow.expect("begun").clone(), begun)
         };
         let (flow, _) = of(&mut table);
         assert_eq!(of(&mut table).1, 1);
@@ -105,7 +118,7 @@ mod tests {
     fn the_flow_that_was_used_the_longest_ago_makes_room() {
         let mut table = Table::new(3);
         for port in [1, 2, 3, 1, 4] {
-            table.of(peer(port), Flow::default);
+            table.of(peer(port), new);
         }
         assert_eq!(known(&table), [1, 3, 4]);
     }
@@ -113,18 +126,25 @@ mod tests {
     #[test]
     fn what_is_over_makes_room_first() {
         let mut table = Table::new(3);
-        table.of(peer(1), Flow::default);
-        table.of(peer(2), Flow::default).0.set(true);
-        table.of(peer(3), Flow::default);
-        table.of(peer(4), Flow::default);
+        table.of(peer(1), new);
+        table.of(peer(2), new).expect("begun").0.set(true);
+        table.of(peer(3), new);
+        table.of(peer(4), new);
         assert_eq!(known(&table), [1, 3, 4]);
+    }
+
+    #[test]
+    fn one_that_cannot_be_begun_is_not_known() {
+        let mut table = Table::<Flow>::new(3);
+        assert!(table.of(peer(1), || None).is_none());
+        assert_eq!(known(&table), [0; 0]);
     }
 
     #[test]
     fn a_flood_of_peers_keeps_no_more_than_the_limit() {
         let mut table = Table::new(8);
         for port in 1..5000 {
-            table.of(peer(port), Flow::default);
+            table.of(peer(port), new);
             assert!(table.flows.len() <= 8);
         }
     }
