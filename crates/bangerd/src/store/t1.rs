@@ -74,6 +74,27 @@ fn run() -> Run {
     }
 }
 
+#[test]
+fn whoever_opens_it_to_write_has_the_log_waits_for_others_and_keeps_to_references() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let connection = open(&directory.path().join("db")).expect("new");
+    let is = |pragma: &str| {
+        let sql = format!("PRAGMA {pragma}");
+        let value = connection.query_row(&sql, [], |row| row.get::<_, rusqlite::types::Value>(0));
+        format!("{:?}", value.expect("known"))
+    };
+    for (pragma, wanted) in [
+        ("journal_mode", "Text(\"wal\")"),
+        ("busy_timeout", "Integer(5000)"),
+        ("foreign_keys", "Integer(1)"),
+        // Full; a transaction that need not last over a power cut says so (`Durable`).
+        ("synchronous", "Integer(2)"),
+        ("wal_autocheckpoint", "Integer(64)"),
+    ] {
+        assert_eq!(is(pragma), wanted, "{pragma}");
+    }
+}
+
 #[tokio::test]
 async fn a_record_reads_back_after_the_store_was_closed() {
     let directory = tempfile::tempdir().expect("a directory");
