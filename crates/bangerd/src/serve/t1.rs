@@ -32,6 +32,8 @@ fn who_comes_while_another_leaves_waits_for_its_turn() {
     let layout = &layout(directory.path());
     let first = claim(layout).expect("possible").expect("free");
     let limit = Duration::from_secs(60);
+    // It has the lock, and nobody else serves: to go away as if another did would leave none.
+    assert!(turn::claim_within(layout, Duration::ZERO).is_err());
     std::thread::scope(|scope| {
         let second = scope.spawn(|| turn::claim_within(layout, limit));
         assert!(!second.is_finished(), "the first has not left");

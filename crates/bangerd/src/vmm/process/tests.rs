@@ -65,9 +65,13 @@ mod t1 {
         let process = sleeper();
         let none = |waited| tokio::time::timeout(std::time::Duration::ZERO, waited);
         assert!(none(process.exited()).await.is_err(), "it runs");
-        let pidfd = open_pidfd(process.pid).expect("opened").expect("runs");
+        let open = || open_pidfd(process.pid).expect("opened").expect("runs");
+        let (pidfd, another) = (open(), open());
         process.kill(Signal::KILL).expect("sent");
         readable(pidfd).await.expect("ended");
+        // Also for who looked just before it ended.
+        let seen = tokio::time::timeout(std::time::Duration::ZERO, readable(another)).await;
+        let _pidfd = seen.expect("already gone").expect("watched");
         let ended = none(process.exited()).await.expect("already gone");
         assert_eq!(ended.expect("waited"), Some(Ended::Killed(9)));
     }
