@@ -1,7 +1,8 @@
 //! `banger repair`: what could not be removed, and what belongs to nobody.
 
 use banger_testkit::checks::{run, start};
-use banger_testkit::{Ran, World};
+use banger_testkit::world::LIMIT;
+use banger_testkit::{Ran, World, eventually};
 use std::fs;
 use std::path::PathBuf;
 
@@ -83,6 +84,38 @@ fn a_deletion_that_failed_can_be_asked_for_again_and_is_tried_by_the_next_daemon
 }
 
 #[test]
+fn a_repair_behind_a_deletion_finds_it_deleted_and_nothing_to_repair() {
+    let world = World::simulated().with_faults();
+    start(&world, "v");
+    world.watch_places("v");
+    world.ask_fault("v", "remove-work-disk.before", "hold");
+    let begin = |arguments: &[&str]| banger_testkit::run::start(&mut world.banger(arguments));
+    let end = |child| banger_testkit::run::finish(child, Vec::new(), LIMIT);
+    let deleting = begin(&["vm", "rm", "v"]);
+    eventually("the deletion to be held", LIMIT, || {
+        match world.is_held("v", "remove-work-disk.before") {
+            true => Ok(()),
+            false => Err(world.passed("v")),
+        }
+    });
+    let repairing = begin(&["repair", "--json", "v"]);
+    eventually("the repair to have begun", LIMIT, || {
+        let all = world.run(["operations"]).good().text();
+        match all.contains("repair") {
+            true => Ok(()),
+            false => Err(all),
+        }
+    });
+    world.lift_faults("v");
+    let repaired = end(repairing).good().json();
+    let repaired = repaired.get(0).unwrap_or(&repaired);
+    assert_eq!(repaired["deleted"], true, "{repaired}");
+    assert_eq!(repaired["report"], serde_json::json!([]), "{repaired}");
+    let _ = end(deleting).good();
+    says(&world.run(["repair", "v"]), &["there is no sandbox"]);
+}
+
+#[test]
 fn what_is_as_it_should_be_is_not_changed_by_a_repair() {
     let world = World::simulated();
     start(&world, "runs");
@@ -137,7 +170,7 @@ fn what_no_machine_knows_is_removed_when_asked_and_never_with_a_work_disk() {
     fs::create_dir(&socket).expect("made");
     // A daemon names what it does not know, and leaves it.
     let _ = world.run(["vm", "exec", "v", "--", "true"]).good();
-    banger_testkit::eventually("the log", banger_testkit::world::LIMIT, || {
+    eventually("the log", LIMIT, || {
         let log = fs::read_to_string(world.state().join("bangerd.log")).expect("a log");
         match log.contains("notes.txt: not made by banger") {
             true => Ok(()),

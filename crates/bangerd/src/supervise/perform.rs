@@ -78,9 +78,17 @@ impl Supervisor {
             Some(new) => Command::Rename(new, progress, reply),
             None => command(&asked, signal, progress, reply),
         };
-        let answer = sandbox.send(command).await?;
+        let sent = sandbox.send(command).await;
         drop(turn);
-        let record = Box::new(answer.await?);
+        let answered = match sent {
+            Ok(answer) => answer.await,
+            Err(gone) => Err(gone),
+        };
+        let record = Box::new(match answered {
+            // Who deleted it has left nothing that is to be repaired.
+            Err(_) if repairs && sandbox.view().gone => sandbox.record(),
+            answered => answered?,
+        });
         Ok(match repairs {
             true => {
                 let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);

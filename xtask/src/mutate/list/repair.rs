@@ -153,4 +153,11 @@ pub(super) const LIST: &[Mutation] = &[
             "faults::undo::what_an_undo_could_not_remove_is_kept_until_a_repair_removes_it",
         ),
     },
+    Mutation {
+        holds: "a repair behind a deletion is no failure",
+        file: "crates/bangerd/src/supervise/perform.rs",
+        from: "Err(_) if repairs && sandbox.view().gone =>",
+        to: "Err(_) if !repairs && sandbox.view().gone =>",
+        test: whole("repair::a_repair_behind_a_deletion_finds_it_deleted_and_nothing_to_repair"),
+    },
 ];
