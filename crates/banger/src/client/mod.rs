@@ -179,7 +179,15 @@ impl Client {
     }
 
     async fn try_json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Lost> {
-        let mut connection = self.connection().await?;
+        let connection = self.connection().await?;
+        self.json_over(connection, ask).await
+    }
+
+    async fn json_over<T: DeserializeOwned>(
+        &self,
+        mut connection: Connection,
+        ask: Ask,
+    ) -> Result<T, Lost> {
         let answer = request::send(&mut connection, ask).await?;
         let (status, op) = (answer.status(), request::op_of(&answer));
         let body = request::bytes(answer).await?;
@@ -213,6 +221,18 @@ impl Client {
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// `GET`, of the daemon that this client has met and of no other; none is started.
+    ///
+    /// # Errors
+    /// As [`Self::json`]; `Unavailable` when that daemon is gone.
+    pub async fn get_of_this<T: DeserializeOwned>(&self, path: String) -> Result<T, Fault> {
+        let kept = self.idle.borrow_mut().pop();
+        let gone = || Fault::new(FaultCode::Unavailable, "the daemon is gone");
+        let connection = kept.ok_or_else(gone)?;
+        let ask = Ask::bare(Method::GET, path);
+        Ok(self.json_over(connection, ask).await?)
     }
 
     /// `POST` with JSON.

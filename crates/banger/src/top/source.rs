@@ -14,8 +14,8 @@ pub(super) enum Look {
     Gone,
 }
 
-/// Looks once, over a connection of its own: one that is kept would have a daemon started when it
-/// breaks, as for every command.
+/// Looks once, over a connection of its own. When it breaks the daemon is gone: another is neither started nor
+/// waited for, as for every command, so that who looks is told.
 ///
 /// # Errors
 /// What no waiting helps against.
@@ -24,7 +24,8 @@ pub(super) async fn look(surroundings: &Surroundings) -> Result<Look, Fault> {
         let Some(client) = Client::if_running(surroundings.clone()).await? else {
             return Ok(Look::Gone);
         };
-        client.get(path::plain("stats")).await.map(Look::Seen)
+        let stats = client.get_of_this(path::plain("stats")).await;
+        stats.map(Look::Seen)
     };
     match asked.await {
         Err(fault) if fault.code == FaultCode::Unavailable => Ok(Look::Gone),

@@ -80,4 +80,11 @@ pub(super) const LIST: &[Mutation] = &[
         to: "const LEAVE: &str = \"\";",
         test: whole("top::a_terminal_is_drawn_upon_until_q_over_the_daemons_end"),
     },
+    Mutation {
+        holds: "who only looks is told that the daemon is gone, and starts none",
+        file: "crates/banger/src/top/source.rs",
+        from: "client.get_of_this(",
+        to: "client.get(",
+        test: whole("top::a_terminal_is_drawn_upon_until_q_over_the_daemons_end"),
+    },
 ];
