@@ -88,6 +88,9 @@ pub struct Diff {
     /// For how long its guest stood still to be read, in milliseconds; absent where none ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_ms: Option<u64>,
+    /// Whether the guest has written back its files before; else what was written last may be missing. True of
+    /// one that does not run, false of one that is suspended: what its memory holds is not known.
+    pub synced: bool,
 }
 
 impl Diff {

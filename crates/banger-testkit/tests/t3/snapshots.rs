@@ -172,7 +172,7 @@ fn a_machine_made_from_a_template_works_and_has_nothing_of_another() {
 
 /// What the test does to the machine, as the tool that tells of it has to see it.
 const CHANGES: &str = "echo more >> /etc/hosts; chmod 600 /etc/motd; rm /etc/issue; mv /usr/share/doc/tar /srv/tar; \
-                       rm -r /usr/share/doc/dpkg; mkdir /usr/share/doc/dpkg; ln -sfn /srv /etc/mtab; \
+                       rm -r /usr/share/doc/dpkg; mkdir /usr/share/doc/dpkg; ln -sfn /srv /etc/os-release; \
                        mkdir -p /root/a/b; seq 100000 > /root/a/b/numbers";
 
 #[test]
@@ -204,7 +204,7 @@ fn the_disks_of_a_guest_tell_what_it_has_changed_while_it_runs_and_afterwards() 
         for line in expected {
             assert!(lines.contains(&line), "{what}: {line} is not in\n{text}");
         }
-        assert!(text.contains("/etc/mtab (target)"), "{what}: {text}");
+        assert!(text.contains("/etc/os-release (target)"), "{what}: {text}");
     };
     holds(&told(&["before"]), "running, against a snapshot");
     let since_image = told(&[]);

@@ -73,6 +73,11 @@ impl Diff {
         } else {
             app.show.raw(diff::lines(&found, app.show.quiet))?;
         }
+        if found.paused_ms.is_some() && !found.synced {
+            app.show.note(
+                "the guest has not written back its files: what was written last may be missing",
+            );
+        }
         let listed = u64::try_from(found.changes.len()).unwrap_or(u64::MAX);
         if listed < found.count() {
             let more = found.count() - listed;

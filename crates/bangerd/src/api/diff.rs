@@ -32,6 +32,7 @@ pub(super) async fn diff(
         changed,
         removed,
         paused_ms: found.paused.map(milliseconds),
+        synced: found.is_synced,
     }))
 }
 

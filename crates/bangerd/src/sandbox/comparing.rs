@@ -44,6 +44,8 @@ pub struct Difference {
     pub changes: Changes,
     /// For how long the guest stood still; none where none ran.
     pub paused: Option<Duration>,
+    /// Whether all that was written in it is on its disks, as far as it says.
+    pub is_synced: bool,
 }
 
 /// A wish to compare.
@@ -96,9 +98,10 @@ impl Work {
             return Ok(Difference {
                 changes,
                 paused: None,
+                is_synced: record.state != SandboxState::Suspended,
             });
         }
-        self.sync_guest().await;
+        let is_synced = self.sync_guest().await;
         let still = self.pause().await?;
         let begun = Instant::now();
         let read = read.await;
@@ -108,6 +111,7 @@ impl Work {
         Ok(Difference {
             changes: read.map_err(|fault| self.named(fault))?,
             paused: Some(paused),
+            is_synced,
         })
     }
 

@@ -272,15 +272,20 @@ impl Work {
         }
     }
 
-    pub(super) async fn sync_guest(&self) {
+    /// Has the guest write back what its file systems hold; false where it has not.
+    pub(super) async fn sync_guest(&self) -> bool {
         let link = self.view.borrow().link.clone();
         let Some(link) = link.filter(|link| link.can_sync()) else {
-            return;
+            return false;
         };
         self.progress.stage("having the guest write back its files");
-        if let Err(error) = link.call(&Call::Sync, SYNC_LIMIT).await {
-            self.progress
-                .note(format!("the guest has not written back its files: {error}"));
+        match link.call(&Call::Sync, SYNC_LIMIT).await {
+            Ok(_) => true,
+            Err(error) => {
+                self.progress
+                    .note(format!("the guest has not written back its files: {error}"));
+                false
+            }
         }
     }
 
