@@ -165,7 +165,10 @@ fn ended(child: Child) -> Option<i32> {
 }
 
 /// The daemon's program twice, as two builds, and the world's daemon a link to the first.
-pub(super) fn two_programs(world: &mut World) -> [PathBuf; 2] {
+///
+/// # Panics
+/// When they cannot be made.
+pub fn two_programs(world: &mut World) -> [PathBuf; 2] {
     let original = PathBuf::from(world.program("bangerd").get_program());
     let programs = ["bangerd.1", "bangerd.2"].map(|name| world.path(name));
     for program in &programs {
@@ -201,6 +204,14 @@ pub(super) fn end_daemon(world: &World, end: End, programs: &[PathBuf; 2]) {
         Some(still) if still == serving => Err(still),
         _ => Ok(()),
     });
+}
+
+/// Has the other program take over from the daemon that serves now, as an upgrade does it.
+///
+/// # Panics
+/// When the daemon does not leave.
+pub fn upgrade_daemon(world: &World, programs: &[PathBuf; 2]) {
+    end_daemon(world, End::Upgraded, programs);
 }
 
 /// Puts the other program in its place, as a package manager does: by rename.
