@@ -44,6 +44,11 @@ const fn full_disk(name: &'static str) -> Test {
     }
 }
 
+/// The same as [`whole`], on a network of its own with the real helper.
+const fn real_bridge(name: &'static str) -> Test {
+    full_disk(name)
+}
+
 /// A test of the root helper in network namespaces.
 const fn namespace(name: &'static str) -> Test {
     Test {

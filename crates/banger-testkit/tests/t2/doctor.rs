@@ -337,6 +337,14 @@ fn collisions_and_interfaces_of_others_are_told() {
             told[1].contains("tap-fc-7") && told[2].contains("tap-fc-mine"),
             "{told:?}"
         );
+        // And so by the next start, which makes nothing.
+        let refused = world.run(checks::run(&["-d", "--name", "w"]));
+        assert_eq!(refused.code, Some(125), "{}", refused.stderr);
+        for said in ["172.16.0.9/24 of br-other", "bridge_ip"] {
+            assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+        }
+        assert!(world.names().is_empty());
+        world.stop_daemon();
         tool("ip link del br-other");
         tool("ip link add br-fc type bridge");
         let told = found(world, "bridge");
@@ -345,6 +353,21 @@ fn collisions_and_interfaces_of_others_are_told() {
                 .any(|[_, what, _]| what.contains("br-fc belongs to another program")),
             "{told:?}"
         );
+    });
+}
+
+#[test]
+fn a_collision_that_comes_beside_running_guests_is_told_by_the_next_start() {
+    on_a_host(|world| {
+        start(world, "v", &[]);
+        tool("ip link add br-other up type bridge");
+        tool("ip address add 172.16.0.9/24 dev br-other");
+        let started = world.run(checks::run(&["-d", "--name", "w"])).good();
+        let said = "collides with the route 172.16.0.0/24 of br-other";
+        assert!(started.stderr.contains(said), "{}", started.stderr);
+        tool("ip link delete br-other");
+        let started = world.run(checks::run(&["-d", "--name", "x"])).good();
+        assert!(!started.stderr.contains("collides"), "{}", started.stderr);
     });
 }
 

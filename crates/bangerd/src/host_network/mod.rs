@@ -24,6 +24,7 @@ mod place;
 mod ready;
 mod resolvers;
 pub mod root_client;
+mod routes;
 mod rules;
 mod tap_pool;
 
@@ -35,7 +36,7 @@ pub use place::{Attachment, Wish};
 use crate::config::BridgeConfig;
 use crate::operation::{OpId, new_id};
 use crate::store::Store;
-use banger_model::subnet::Subnet;
+use banger_model::subnet::{Collision, Subnet};
 use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Change, Verb};
@@ -176,6 +177,13 @@ impl HostNetwork {
     pub async fn attach(&self, id: SandboxId, wish: Wish, op: OpId) -> Result<Attachment, Fault> {
         let ready = self.prepare(op).await?;
         ready.attach(id, wish, op).await
+    }
+
+    /// What has come onto the bridge's subnet since that was chosen, if the host's routes say so. Asked of
+    /// the kernel, without the helper.
+    #[must_use]
+    pub fn collision(&self) -> Option<Collision> {
+        self.current()?.collision()
     }
 
     /// Waits until what [`Self::attach`] or [`Self::change`] began holds.

@@ -9,12 +9,12 @@ use super::host::{Host, survey};
 use super::place::{Attachment, Wish, network_config};
 use super::rules::{Frame, Place, Rules};
 use super::tap_pool::TapPool;
-use super::{ask, cannot, names, resolvers, tap_pool};
+use super::{ask, cannot, names, resolvers, routes, tap_pool};
 use crate::config::BridgeConfig;
 use crate::operation::{OpId, new_id};
 use crate::store::Store;
 use banger_model::host_names::{Mac, TapSlot};
-use banger_model::subnet::{HostPart, Subnet};
+use banger_model::subnet::{Collision, HostPart, Subnet, collision};
 use banger_model::{SandboxId, SandboxName};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Did, Mtu, Verb};
@@ -226,6 +226,13 @@ impl Ready {
         // Not by /sys: what that shows is the network of whoever mounted it.
         let asked = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None);
         asked.is_ok_and(|socket| name_to_index(socket, self.frame.bridge.as_str()).is_ok())
+    }
+
+    /// What the host's routes say has come onto the bridge's subnet.
+    pub(super) fn collision(&self) -> Option<Collision> {
+        // Where the bridge is not seen, it is another host's routes that are.
+        let seen = self.bridge_is_there().then(routes::of_host)?;
+        collision(&self.frame.subnet, &seen, &self.frame.bridge)
     }
 
     /// The bridge is not seen: it is made again where it has vanished under us, and what hung on it.

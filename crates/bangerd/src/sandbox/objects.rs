@@ -103,7 +103,12 @@ impl Work {
                 place.slot = Some(attachment.slot);
             }
         })
-        .await
+        .await?;
+        if let Some(collision) = self.services.host_network.collision() {
+            let note = format!("{collision}, which may take what is for machines: `banger doctor`");
+            self.progress.note(note);
+        }
+        Ok(())
     }
 }
 

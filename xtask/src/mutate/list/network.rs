@@ -1,6 +1,6 @@
 //! The network of the host: the helper, the rules, names, TAPs, published ports.
 
-use super::{client, namespace, unit, whole};
+use super::{client, namespace, real_bridge, unit, whole};
 use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
@@ -269,6 +269,25 @@ pub(super) const LIST: &[Mutation] = &[
         test: unit(
             "bangerd",
             "vmm::process::tests::t1::one_that_has_ended_is_gone_even_without_any_time",
+        ),
+    },
+    Mutation {
+        holds: "a collision that comes while machines run is told by the next start",
+        file: "crates/bangerd/src/sandbox/objects.rs",
+        from: "if let Some(collision) = self.services.host_network.collision() {",
+        to: "if let Some(collision) = self.services.host_network.collision().filter(|_| false) {",
+        test: real_bridge(
+            "doctor::a_collision_that_comes_beside_running_guests_is_told_by_the_next_start",
+        ),
+    },
+    Mutation {
+        holds: "a later collision refuses the bridge",
+        file: "crates/bangerd/src/host_network/choice.rs",
+        from: "            Some(collision) => Err(collides(&collision)),\n        },\n        None",
+        to: "            Some(_) => Ok(subnet),\n        },\n        None",
+        test: unit(
+            "bangerd",
+            "host_network::choice::tests::a_later_collision_is_told_with_what_it_is",
         ),
     },
     // What doctor says of the network.
