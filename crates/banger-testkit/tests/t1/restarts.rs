@@ -80,6 +80,6 @@ fn an_upgrade_is_noticed_by_no_session_connection_or_followed_log() {
     assert_eq!(world.vmms(), vmms, "the guest is the same");
     drop(typed);
     assert!(session.wait().expect("ended").success());
-    let _ = world.run(["vm", "kill", "v"]).good();
+    let _ = world.run(["vm", "rm", "v"]).good();
     assert!(following.wait().expect("ended").success());
 }

@@ -126,7 +126,9 @@ impl Reader {
     /// The next bytes; `None` at the end.
     async fn next(&mut self) -> Option<std::io::Result<Bytes>> {
         loop {
-            let over = !self.follow || !self.sandbox.record().state.may_have_vmm();
+            // One that is deleted stays *deleting*.
+            let ended = self.sandbox.view().gone || !self.sandbox.record().state.may_have_vmm();
+            let over = !self.follow || ended;
             match self.read().await {
                 Ok(bytes) if !bytes.is_empty() => return Some(Ok(bytes)),
                 Ok(_) => {}
