@@ -3,6 +3,7 @@
 //! `main` calls [`run`]. A verb ([`commands`]) talks to the daemon through [`client`], runs commands
 //! through [`exec`], and prints through [`show`] alone. It never touches a guest or a VMM itself.
 
+pub mod attempt;
 pub mod client;
 pub mod commands;
 pub mod complete;

@@ -6,6 +6,7 @@ mod create;
 mod diff;
 mod fork;
 mod go_on;
+mod moments;
 mod network;
 mod perform;
 mod strays;
@@ -13,6 +14,7 @@ mod template;
 mod unused;
 
 pub use fork::Beginning;
+pub use moments::Moments;
 pub use perform::{Made, source_of};
 pub use template::WantedTemplates;
 
@@ -131,6 +133,7 @@ impl Supervisor {
             every.tick().await;
             unused.look();
             self.look_for_wanted_template();
+            self.services.moments.forget();
             for sandbox in self.services.registry.all() {
                 // Only a guest that runs prints.
                 if sandbox.record().state.may_have_vmm() {

@@ -81,6 +81,19 @@ pub struct ForkOf {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub snapshot: Option<Tag>,
+    /// Forks of one that runs which say the same here, at most 64 bytes, are of the same moment: the one of the
+    /// first of them, kept until none has asked for it for 5 seconds and none is being made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moment: Option<String>,
+}
+
+/// `POST …/promote`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct PromoteRequest {
+    /// The ephemeral fork whose disks and memory it gets: name, id or unique prefix; refused where absent.
+    pub fork: String,
 }
 
 /// `POST …/snapshots`.
@@ -158,6 +171,9 @@ pub struct SetRequest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub labels: Vec<LabelChange>,
+    /// An ephemeral one is to stay.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
 }
 
 /// `POST …/rename`.

@@ -8,6 +8,7 @@
     reason = "tests say what is wrong by a panic"
 )]
 
+mod attempts;
 mod bridge;
 mod full_disk;
 mod grow;

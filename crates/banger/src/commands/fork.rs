@@ -158,6 +158,7 @@ impl Fork {
             from: Some(ForkOf {
                 sandbox: self.sandbox.reference.clone(),
                 snapshot: from.cloned(),
+                moment: None,
             }),
             ..CreateRequest::default()
         }

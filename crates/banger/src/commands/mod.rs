@@ -1,5 +1,6 @@
 //! The verbs: one file each, with arguments, help and body together.
 
+pub mod attempt;
 pub mod capacity;
 pub mod completion;
 pub mod copy;

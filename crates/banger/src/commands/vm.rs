@@ -1,8 +1,8 @@
 //! `banger vm`.
 
 use super::{
-    App, copy, create, delete, diff, events, exec, fork, health, kill, label, list, logs, ports,
-    prune, publish, rename, restart, run, set, show, snapshot, start, stats, stop, suspend,
+    App, attempt, copy, create, delete, diff, events, exec, fork, health, kill, label, list, logs,
+    ports, prune, publish, rename, restart, run, set, show, snapshot, start, stats, stop, suspend,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -26,6 +26,7 @@ pub enum VmCommand {
     Restore(snapshot::Restore),
     Diff(diff::Diff),
     Fork(fork::Fork),
+    Try(attempt::Try),
     Kill(kill::Kill),
     Set(set::Set),
     Rename(rename::Rename),
@@ -68,6 +69,7 @@ impl VmCommand {
             Self::Restore(verb) => verb.run(app).await,
             Self::Diff(verb) => verb.run(app).await,
             Self::Fork(verb) => verb.run(app).await,
+            Self::Try(verb) => verb.run(app).await,
             Self::Kill(verb) => verb.run(app).await,
             Self::Set(verb) => verb.run(app).await,
             Self::Rename(verb) => verb.run(app).await,

@@ -17,6 +17,7 @@ use banger_proto::owner::exec::Start;
 use input::{Choice, Wish};
 use signals::Signals;
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 /// A command as the user gave it.
@@ -109,7 +110,40 @@ pub async fn run(
     start.session = session::random_id()
         .map_err(|error| Fault::from_error(FaultCode::Failed, &error))
         .map_err(|fault| Failure::from(fault).around())?;
-    pump::Pump::new(client, reference, show, start, signals)
+    let output = output::Output::start();
+    pump::Pump::new(client, reference, show, start, output, signals)
+        .run()
+        .await
+}
+
+/// Runs a command in a running sandbox with no input and no terminal, its output and its errors to these; says
+/// nothing itself.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_to(
+    client: &Client,
+    reference: &str,
+    command: &Command,
+    (out, err): (impl Write + Send + 'static, impl Write + Send + 'static),
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    let none = Choice {
+        stdin: false,
+        terminal: false,
+    };
+    let mut start = command
+        .start(none, |name| std::env::var_os(name))
+        .map_err(Failure::around)?;
+    start.session = session::random_id()
+        .map_err(|error| Fault::from_error(FaultCode::Failed, &error))
+        .map_err(|fault| Failure::from(fault).around())?;
+    let silent = Show {
+        quiet: true,
+        ..Show::default()
+    };
+    let output = output::Output::to(out, err);
+    pump::Pump::new(client, reference, silent, start, output, signals)
         .run()
         .await
 }

@@ -32,7 +32,9 @@ impl Output {
         Self::to(io::stdout(), io::stderr())
     }
 
-    fn to(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
+    /// Starts the thread, which writes to these.
+    #[must_use]
+    pub fn to(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
         let (sender, receiver) = blocking::channel();
         let (report, reports) = mpsc::unbounded_channel();
         std::thread::spawn(move || write_all(&receiver, &report, out, err));

@@ -52,6 +52,7 @@ impl<'a> Pump<'a> {
         reference: &str,
         show: Show,
         start: Start,
+        output: Output,
         signals: &'a mut Signals,
     ) -> Self {
         let raw = start.terminal.and_then(|_| Raw::enter());
@@ -63,7 +64,7 @@ impl<'a> Pump<'a> {
             session: Session::new(start),
             input,
             pending: Vec::new(),
-            output: Output::start(),
+            output,
             signals,
             presses: Presses::default(),
             raw,

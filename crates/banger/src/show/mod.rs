@@ -1,6 +1,7 @@
 //! All printing. Results go to standard output, everything else to standard error.
 
 pub mod artifact;
+pub mod attempt;
 pub mod capacity;
 pub mod daemon;
 pub mod diff;

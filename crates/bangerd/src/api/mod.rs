@@ -18,6 +18,7 @@ mod sandboxes;
 mod snapshots;
 mod stats;
 mod templates;
+mod tries;
 mod unread;
 mod view;
 
@@ -116,6 +117,8 @@ pub fn router(api: Api) -> Router {
         .route("/sandboxes/{sandbox}/diff", post(diff::diff))
         .route("/sandboxes/{sandbox}/suspend", post(snapshots::suspend))
         .route("/sandboxes/{sandbox}/restore", post(snapshots::restore))
+        .route("/sandboxes/{sandbox}/promote", post(tries::promote))
+        .route("/sandboxes/{sandbox}/hold", get(tries::hold))
         .route("/sandboxes/{sandbox}/publish", post(sandboxes::publish))
         .route("/sandboxes/{sandbox}/unpublish", post(sandboxes::unpublish))
         .route("/sandboxes/{sandbox}/health", get(sandboxes::health))

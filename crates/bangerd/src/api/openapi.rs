@@ -3,7 +3,7 @@
 
 use super::{
     artifacts, capacity, daemon, diff, doctor, events, exec, files, logs, operations, repair,
-    sandboxes, snapshots, stats, templates,
+    sandboxes, snapshots, stats, templates, tries,
 };
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
@@ -57,6 +57,8 @@ use utoipa::OpenApi;
         snapshots::suspend,
         snapshots::restore,
         diff::diff,
+        tries::promote,
+        tries::hold,
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,

@@ -15,6 +15,7 @@
 //! | snapshot      | gives up its place       | refused                        | makes it                             |
 //! | suspend       | gives up its place       | refused                        | suspends it                          |
 //! | restore       | gives up its place       | refused                        | restores it                          |
+//! | promote       | gives up its place       | refused                        | does it, if the fork is there still  |
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
 //! | image-make    | leaves it to others      | nothing is left, or to others  | makes it                             |
 //! | template-make | nothing is left          | nothing is left                | fails: it is made when it is wanted  |
@@ -22,7 +23,7 @@
 
 use crate::vmm::ProcessIdentity;
 use banger_model::snapshot::Tag;
-use banger_model::{SandboxName, Wait};
+use banger_model::{SandboxId, SandboxName, Wait};
 use banger_proto::owner::artifact::KernelImport;
 use banger_proto::owner::sandbox::{CreateRequest, SetRequest};
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,11 @@ pub enum Asked {
         /// Which.
         tag: Tag,
     },
+    /// Put what a fork is in its place.
+    Promote {
+        /// Which.
+        fork: SandboxId,
+    },
     /// Make an image of an archive that the client sends.
     ImageImport,
     /// Make an image of the host's own distribution.
@@ -150,6 +156,7 @@ impl Asked {
             Self::Snapshot { .. } => "snapshot",
             Self::Suspend => "suspend",
             Self::Restore { .. } => "restore",
+            Self::Promote { .. } => "promote",
             Self::ImageImport => "image-import",
             Self::ImageMake => "image-make",
             Self::TemplateMake { .. } => "template-make",
@@ -189,7 +196,7 @@ impl Asked {
             Self::Delete | Self::Prune => Some("what is removed is gone"),
             Self::Repair => Some("what is found is being cleaned"),
             Self::Snapshot { .. } | Self::Suspend => Some("the guest is being saved"),
-            Self::Restore { .. } => Some("what is replaced is gone"),
+            Self::Restore { .. } | Self::Promote { .. } => Some("what is replaced is gone"),
         }
     }
 
@@ -224,6 +231,7 @@ impl Asked {
             | Self::Snapshot { .. }
             | Self::Suspend
             | Self::Restore { .. }
+            | Self::Promote { .. }
             | Self::ImageMake
             | Self::KernelImport { .. } => Fate::GoesOn,
         }
@@ -262,6 +270,9 @@ mod tests {
             Asked::Snapshot { tag: tag() },
             Asked::Suspend,
             Asked::Restore { tag: tag() },
+            Asked::Promote {
+                fork: SandboxId::from_random([7; 16]),
+            },
             Asked::ImageImport,
             Asked::ImageMake,
             Asked::TemplateMake {

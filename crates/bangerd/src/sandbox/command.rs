@@ -41,6 +41,15 @@ pub enum Cancelling {
     Unknown,
 }
 
+/// What a sandbox is taken back to.
+#[derive(Debug)]
+pub enum Back {
+    /// A snapshot of its own.
+    To(Tag),
+    /// What another one is, which was saved for it.
+    Into(Arc<Snapshot>),
+}
+
 /// The closed list of what a driver can be asked.
 #[derive(Debug)]
 pub enum Command {
@@ -73,8 +82,8 @@ pub enum Command {
     Snapshot(Wanted, Progress, Reply),
     /// Save its guest's memory and end its VMM.
     Suspend(Progress, Reply),
-    /// Take it back to a snapshot.
-    Restore(Tag, Progress, Reply),
+    /// Take it back to a snapshot, or let what another one is take its place.
+    Restore(Back, Progress, Reply),
     /// Compare its disks with what they were.
     Diff(Comparison, Reply),
     /// Publish ports besides those that are; at once if the guest runs.

@@ -269,9 +269,9 @@ impl Driver {
             Command::Suspend(progress, reply) => {
                 self.begin(Some(reply), progress, |work| saving::suspend(work).boxed());
             }
-            Command::Restore(tag, progress, reply) => {
+            Command::Restore(back, progress, reply) => {
                 self.begin(Some(reply), progress, |work| {
-                    restoring::restore(work, tag).boxed()
+                    restoring::restore(work, back).boxed()
                 });
             }
             Command::Diff(comparison, reply) => {

@@ -1,4 +1,4 @@
-//! Taking a sandbox back to one of its snapshots.
+//! Taking a sandbox back to one of its snapshots, or letting what a fork of it is take its place.
 //!
 //! ```text
 //! verify ── copy to .restored ── rename to restored/ ── end the VMM ── move disks, then memory ── start
@@ -10,6 +10,7 @@
 //! replaced by renames that can be done again.
 
 use super::act::{Failure, Work};
+use super::command::Back;
 use super::resuming;
 use super::works::{Outcome, start};
 use crate::fault_points::Side;
@@ -29,8 +30,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Takes it back, and starts it where the snapshot is of a guest that ran.
-pub(super) async fn restore(mut work: Work, tag: Tag) -> Outcome {
-    let snapshot = match work.chosen(&tag).await {
+pub(super) async fn restore(mut work: Work, back: Back) -> Outcome {
+    let chosen = match back {
+        Back::To(tag) => work.chosen(&tag).await,
+        Back::Into(snapshot) => Ok(snapshot),
+    };
+    let snapshot = match chosen {
         Ok(snapshot) => snapshot,
         Err(fault) => return Outcome::failed(work, fault),
     };

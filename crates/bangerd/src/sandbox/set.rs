@@ -47,6 +47,7 @@ async fn try_set(work: &Work, request: SetRequest) -> Result<(), Fault> {
     let spec = Spec {
         nat: work.record().spec.nat,
         labels,
+        ephemeral: spec.ephemeral && !request.keep,
         ..spec
     };
     let result = take(work, spec, &changed, &sizes).await;

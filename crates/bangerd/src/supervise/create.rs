@@ -187,12 +187,12 @@ impl Supervisor {
     async fn finish(
         &self,
         sandbox: Arc<Sandbox>,
-        seed: Option<Seed>,
+        seed: Option<Arc<Seed>>,
         start: Option<Wait>,
         progress: &Progress,
     ) -> Result<Arc<Sandbox>, Fault> {
         progress.stage("making disks");
-        let snapshot = seed.as_ref().map(Seed::snapshot);
+        let snapshot = seed.as_ref().map(|seed| seed.snapshot());
         sandbox
             .request(|reply| Command::Prepare(snapshot, progress.clone(), reply))
             .await?;

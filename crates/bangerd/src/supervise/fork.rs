@@ -3,16 +3,22 @@
 use super::{Supervisor, network};
 use crate::layout::SandboxPaths;
 use crate::progress::Progress;
+use crate::record::Record;
 use crate::sandbox::{self, Command, Sandbox, Wanted};
 use crate::services::blocking;
 use crate::snapshots::Snapshot;
 use crate::store;
+use banger_model::SandboxId;
 use banger_model::snapshot::Tag;
 use banger_model::spec::Spec;
 use banger_model::{label, publish};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::{CreateRequest, ForkOf};
 use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Bytes of a moment's name.
+const LONGEST_MOMENT: usize = 64;
 
 /// What a creation was asked to begin from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +63,18 @@ impl Drop for Seed {
             return;
         }
         let snapshot = Arc::clone(&self.snapshot);
-        tokio::task::spawn_blocking(move || {
+        let remove = move || {
             let snapshot = Arc::unwrap_or_clone(snapshot);
             if let Err(error) = snapshot.remove() {
                 // The next daemon does it: its name begins with a dot.
                 tracing::warn!("cannot remove what a fork was made of: {error}");
             }
-        });
+        };
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            // The daemon leaves.
+            Err(_) => remove(),
+        }
     }
 }
 
@@ -74,6 +85,16 @@ impl Supervisor {
     /// `BadRequest` for what a fork has from the sandbox; `NotFound`.
     pub(super) fn spec_of_fork(&self, of: &ForkOf, request: &CreateRequest) -> Result<Spec, Fault> {
         refuse_what_is_given(request)?;
+        if of
+            .moment
+            .as_ref()
+            .is_some_and(|moment| moment.len() > LONGEST_MOMENT)
+        {
+            let message = format!("the name of a moment has at most {LONGEST_MOMENT} bytes");
+            return Err(
+                Fault::new(FaultCode::BadRequest, message).with_remedy("give a shorter one")
+            );
+        }
         let parent = self.services.registry.find(&of.sandbox)?;
         let then = match &of.snapshot {
             None => parent.record().spec,
@@ -127,25 +148,69 @@ impl Supervisor {
         beginning: &Beginning,
         spec: &Spec,
         progress: &Progress,
-    ) -> Result<Option<Seed>, Fault> {
+    ) -> Result<Option<Arc<Seed>>, Fault> {
         match beginning {
             Beginning::Image => Ok(None),
             Beginning::Template(_) => {
                 let template = self.template(spec, progress).await?;
-                Ok(template.map(|snapshot| Seed {
-                    snapshot,
-                    for_it_alone: false,
+                Ok(template.map(|snapshot| {
+                    Arc::new(Seed {
+                        snapshot,
+                        for_it_alone: false,
+                    })
                 }))
             }
             Beginning::Fork(of) => self.seed_of_fork(of, progress).await.map(Some),
         }
     }
 
-    async fn seed_of_fork(&self, of: &ForkOf, progress: &Progress) -> Result<Seed, Fault> {
+    async fn seed_of_fork(&self, of: &ForkOf, progress: &Progress) -> Result<Arc<Seed>, Fault> {
         let parent = self.services.registry.find(&of.sandbox)?;
+        match (&of.moment, &of.snapshot) {
+            (Some(moment), None) => {
+                let key = (parent.id, moment.clone());
+                let saving = self.seed_alone(&parent, of, progress);
+                self.services.moments.one(key, saving).await
+            }
+            _ => self.seed_alone(&parent, of, progress).await.map(Arc::new),
+        }
+    }
+
+    /// What takes the place of a sandbox: what a fork is now, saved for it.
+    ///
+    /// # Errors
+    /// `Refused` for what is no ephemeral fork of its kind; what saving it gives.
+    pub(super) async fn what_takes_its_place(
+        &self,
+        original: &Sandbox,
+        fork: SandboxId,
+        progress: &Progress,
+    ) -> Result<Arc<Seed>, Fault> {
+        let gone = || {
+            Fault::new(
+                FaultCode::NotFound,
+                "the fork that was to take its place is gone",
+            )
+        };
+        let fork = self.services.registry.get(fork).ok_or_else(gone)?;
+        may_take_the_place(&fork.record(), &original.record())?;
+        let of = ForkOf {
+            sandbox: fork.id.to_string(),
+            snapshot: None,
+            moment: None,
+        };
+        self.seed_alone(&fork, &of, progress).await.map(Arc::new)
+    }
+
+    async fn seed_alone(
+        &self,
+        parent: &Sandbox,
+        of: &ForkOf,
+        progress: &Progress,
+    ) -> Result<Seed, Fault> {
         let verified = Arc::clone(&self.services.verified);
         if let Some(tag) = &of.snapshot {
-            let snapshot = self.snapshot_of(&parent, tag)?;
+            let snapshot = self.snapshot_of(parent, tag)?;
             let snapshot = blocking(move || {
                 snapshot.verify(&verified)?;
                 Ok(Arc::new(snapshot))
@@ -171,6 +236,32 @@ impl Supervisor {
             for_it_alone: true,
         })
     }
+}
+
+/// Of two that replaced each other at once neither would be left: only an ephemeral one takes the place of one that
+/// is not.
+fn may_take_the_place(fork: &Record, original: &Record) -> Result<(), Fault> {
+    let (new, old) = (&fork.spec, &original.spec);
+    let why_not = if !new.ephemeral || old.ephemeral {
+        "is no fork that a try has made of it"
+    } else if new.image.value != old.image.value
+        || new.kernel.value != old.kernel.value
+        || new.memory.value != old.memory.value
+        || new.vcpu.value != old.vcpu.value
+        || new.work_disk.value != old.work_disk.value
+        || new.system_disk.value != old.system_disk.value
+        || new.network.value != old.network.value
+    {
+        "is another machine: image, kernel, sizes and network must be the same"
+    } else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} cannot take the place of {}: it {why_not}",
+        fork.name, original.name
+    );
+    Err(Fault::new(FaultCode::Refused, message)
+        .with_remedy("keep it beside it, with `banger vm set` and `banger vm rename`"))
 }
 
 /// A fork is the same machine: what would make it another cannot be asked for.

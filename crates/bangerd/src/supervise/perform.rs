@@ -7,7 +7,7 @@ use crate::layout::SandboxPaths;
 use crate::operation::{self, Asked, Going, RunMark};
 use crate::progress::{Progress, Told};
 use crate::record::Record;
-use crate::sandbox::command::parse_signal;
+use crate::sandbox::command::{Back, parse_signal};
 use crate::sandbox::{self, Command, PlaceInLine, Reply, Sandbox, Wanted};
 use banger_model::admission::Refusal;
 use banger_model::{ArtifactName, SandboxState};
@@ -60,6 +60,13 @@ impl Supervisor {
             let record = Box::new(sandbox.record());
             return Ok(Made::Sandbox(sandbox, record));
         }
+        let replacing = match &asked {
+            Asked::Promote { fork } => Some(
+                self.what_takes_its_place(&sandbox, *fork, &going.progress)
+                    .await?,
+            ),
+            _ => None,
+        };
         let signal = match &asked {
             Asked::Kill { signal } => parse_signal(signal)?,
             _ => Signal::KILL,
@@ -74,9 +81,10 @@ impl Supervisor {
         };
         let repairs = asked == Asked::Repair;
         let (progress, notes) = noting(&going.progress);
-        let command = |reply| match new_name {
-            Some(new) => Command::Rename(new, progress, reply),
-            None => command(&asked, signal, progress, reply),
+        let command = |reply| match (new_name, &replacing) {
+            (Some(new), _) => Command::Rename(new, progress, reply),
+            (None, Some(by)) => Command::Restore(Back::Into(by.snapshot()), progress, reply),
+            (None, None) => command(&asked, signal, progress, reply),
         };
         let sent = sandbox.send(command).await;
         drop(turn);
@@ -89,6 +97,7 @@ impl Supervisor {
             Err(_) if repairs && sandbox.view().gone => sandbox.record(),
             answered => answered?,
         });
+        drop(replacing);
         Ok(match repairs {
             true => {
                 let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,9 +167,10 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         Asked::Repair => Command::Repair(progress, reply),
         Asked::Snapshot { tag } => Command::Snapshot(Wanted::Tagged(tag.clone()), progress, reply),
         Asked::Suspend => Command::Suspend(progress, reply),
-        Asked::Restore { tag } => Command::Restore(tag.clone(), progress, reply),
+        Asked::Restore { tag } => Command::Restore(Back::To(tag.clone()), progress, reply),
         // These are no driver's, or take more than what was asked.
         Asked::Rename { .. }
+        | Asked::Promote { .. }
         | Asked::Create { .. }
         | Asked::ImageImport
         | Asked::ImageMake

@@ -1,9 +1,35 @@
 //! Guests that go on from saved memory: what a copy does not share.
 
-use super::unit;
+use super::{unit, whole};
 use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
+    Mutation {
+        holds: "of a try's attempts the one with the best score comes first",
+        file: "crates/banger/src/attempt/rank.rs",
+        from: "Better::Bigger) => two.total_cmp(&one)",
+        to: "Better::Bigger) => one.total_cmp(&two)",
+        test: unit(
+            "banger",
+            "attempt::rank::tests::status_comes_before_score_and_score_before_time",
+        ),
+    },
+    Mutation {
+        holds: "forks of a try are deleted when nobody holds them",
+        file: "crates/bangerd/src/api/tries.rs",
+        from: "        leaving.cancelled().await;\n        drop(guard);\n",
+        to: "        std::mem::forget(guard);\n        leaving.cancelled().await;\n",
+        test: whole("attempts::no_fork_is_left_when_the_client_is_interrupted_or_killed"),
+    },
+    Mutation {
+        holds: "only a fork of a try takes a machine's place",
+        file: "crates/bangerd/src/supervise/fork.rs",
+        from: "if !new.ephemeral || old.ephemeral {",
+        to: "if old.ephemeral {",
+        test: whole(
+            "attempts::only_a_fork_that_is_ephemeral_and_of_its_kind_takes_a_machines_place",
+        ),
+    },
     Mutation {
         holds: "nobody finds the commands of a fork's parent",
         file: "crates/banger-agent/src/calls.rs",

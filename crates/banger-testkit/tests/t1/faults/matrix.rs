@@ -7,6 +7,8 @@ use banger_testkit::checks::start;
 use banger_testkit::world::{LIMIT, kill};
 use banger_testkit::{World, api, eventually};
 use serde_json::Value;
+use std::fs;
+use std::path::Path;
 use std::thread;
 
 /// How many cells are in a world at once.
@@ -85,6 +87,9 @@ pub(super) fn passed(world: &World, scenario: Scenario) -> Vec<String> {
     world.lift_faults(&name);
     // Gone already when that was the scenario.
     let _gone = verb(world, &name, "delete");
+    if let Some(other) = scenario.other(&name) {
+        let _gone = verb(world, &other, "delete");
+    }
     passed
 }
 
@@ -236,6 +241,14 @@ pub(super) fn settle(world: &World, name: &str, scenario: Scenario) -> Option<Va
 impl Cell {
     /// The record says what is so, and nothing is lost.
     pub(super) fn verify(&self, world: &World, shown: Option<Value>) {
+        if self.scenario == Scenario::Fork {
+            let other = self.scenario.other(&self.name).expect("it has a parent");
+            let parent = show(world, &other).expect("an answer").expect("unharmed");
+            assert_eq!(parent["state"], "running", "{self:?}: {parent}");
+            let directory = directory(world, &other);
+            assert!(is_precious(&directory), "{self:?}: {parent}");
+            self.leaves_no_moment(&directory);
+        }
         let Some(shown) = shown else {
             assert!(self.scenario.ends().contains(&""), "{self:?} is gone");
             return;
@@ -260,12 +273,37 @@ impl Cell {
         }
     }
 
+    /// What a fork was made of is gone.
+    fn leaves_no_moment(&self, directory: &Path) {
+        eventually("the moment to be removed", LIMIT, || {
+            let left = fs::read_dir(directory.join("snapshots"))
+                .into_iter()
+                .flatten();
+            let left: Vec<_> = left.flatten().map(|entry| entry.path()).collect();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{self:?}: {left:?}"))
+            }
+        });
+    }
+
     /// Nothing of it is left, and its name is anybody's.
     pub(super) fn clear(&self, world: &World) {
         let gone = || match show(world, &self.name) {
             Ok(None) => Ok(()),
             other => Err(format!("{other:?}")),
         };
+        if let Some(other) = self.scenario.other(&self.name) {
+            // An ephemeral one may be on its way out, or have been undone.
+            eventually("the other to be gone", LIMIT, || {
+                let deleted = verb(world, &other, "delete");
+                match show(world, &other) {
+                    Ok(None) => Ok(()),
+                    left => Err(format!("{left:?}, {deleted:?}")),
+                }
+            });
+        }
         // Gone already when that was the scenario.
         let _gone_already = verb(world, &self.name, "delete");
         eventually("it to be gone", LIMIT, gone);

@@ -35,6 +35,12 @@ pub(super) enum Scenario {
     Resume,
     /// One that runs is taken back to a snapshot.
     Restore,
+    /// One that runs, of which a fork is made: the faults are for it, not for the fork.
+    Forked,
+    /// A fork of one that runs: the faults are for the fork.
+    Fork,
+    /// One that runs goes on as a fork of it.
+    Promote,
     /// The VMM ends of itself.
     End,
     /// Of one that could not be stopped.
@@ -57,7 +63,7 @@ const WITHOUT_VMM: [HostObject; 5] = [
 ];
 
 impl Scenario {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Create,
         Self::Start,
         Self::StartAgain,
@@ -74,6 +80,9 @@ impl Scenario {
         Self::Suspend,
         Self::Resume,
         Self::Restore,
+        Self::Forked,
+        Self::Fork,
+        Self::Promote,
         Self::End,
         Self::Repair,
         Self::RepairDeletion,
@@ -93,15 +102,21 @@ impl Scenario {
         let start = of(Goal::Running, &DISKS);
         let steps = match self {
             Self::Create => of(Goal::Present, &[]),
+            Self::Fork => [of(Goal::Present, &[]), start].concat(),
             Self::Start | Self::StartAgain | Self::Resume => start,
             // Shut down in order, the VMM has gone before it is looked for.
             Self::Stop | Self::End => of(Goal::AtRest, &WITHOUT_VMM),
-            Self::Restore => [of(Goal::AtRest, &HostObject::ALL), start].concat(),
+            Self::Restore | Self::Promote => [of(Goal::AtRest, &HostObject::ALL), start].concat(),
             Self::Kill | Self::Suspend => of(Goal::AtRest, &HostObject::ALL),
             Self::Restart => [of(Goal::AtRest, &WITHOUT_VMM), start].concat(),
             Self::DeleteRunning => of(Goal::Absent, &HostObject::ALL),
             Self::DeleteStopped => of(Goal::Absent, &DISKS),
-            Self::Set | Self::Grow | Self::GrowStopped | Self::Snapshot | Self::Diff => vec![],
+            Self::Set
+            | Self::Grow
+            | Self::GrowStopped
+            | Self::Snapshot
+            | Self::Diff
+            | Self::Forked => vec![],
             Self::Repair => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
             Self::RepairDeletion => of(Goal::Absent, &[StateDirectory, WorkDisk]),
             Self::Reconcile => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
@@ -127,24 +142,34 @@ impl Scenario {
     /// Whether its record is different afterwards: of a snapshot the directory says that it is there, and reading
     /// changes nothing.
     pub(super) const fn changes_the_record(self) -> bool {
-        !matches!(self, Self::Snapshot | Self::Diff)
+        !matches!(self, Self::Snapshot | Self::Diff | Self::Forked)
     }
 
     /// Whether it is in the journal: what happens by itself is not, nor what only reads.
     pub(super) const fn is_operation(self) -> bool {
-        !matches!(self, Self::End | Self::Reconcile | Self::Diff)
+        // A fork's creation is the fork's.
+        !matches!(
+            self,
+            Self::End | Self::Reconcile | Self::Diff | Self::Forked
+        )
     }
 
     /// States in which it may come to rest; empty for gone.
     pub(super) const fn ends(self) -> &'static [&'static str] {
         match self {
             Self::Create => &["", "created"],
+            // One whose guest did not come up is kept to be looked at.
+            Self::Fork => &["", "created", "running", "stopped"],
             Self::Start => &["created", "stopped", "running"],
             Self::StartAgain | Self::Stop | Self::Kill | Self::Restart => &["stopped", "running"],
             Self::DeleteRunning => &["", "running", "stopped"],
             Self::DeleteStopped => &["", "stopped"],
-            Self::Set | Self::Grow | Self::Snapshot | Self::Diff => &["running", "stopped"],
-            Self::Suspend | Self::Resume | Self::Restore => &["running", "suspended", "stopped"],
+            Self::Set | Self::Grow | Self::Snapshot | Self::Diff | Self::Forked => {
+                &["running", "stopped"]
+            }
+            Self::Suspend | Self::Resume | Self::Restore | Self::Promote => {
+                &["running", "suspended", "stopped"]
+            }
             Self::GrowStopped | Self::End | Self::Repair | Self::Reconcile => &["stopped"],
             Self::RepairDeletion => &[""],
         }
@@ -153,6 +178,12 @@ impl Scenario {
     /// Brings a machine to where the scenario begins.
     pub(super) fn prepare(self, world: &World, name: &str) {
         if self == Self::Create {
+            return;
+        }
+        if self == Self::Fork {
+            let parent = parent_of(name);
+            create(world, &parent, &"agent".into());
+            write_precious(&directory(world, &parent));
             return;
         }
         let start = match self {
@@ -165,6 +196,7 @@ impl Scenario {
             Self::StartAgain | Self::DeleteStopped | Self::GrowStopped => good(world, name, "stop"),
             Self::Resume => good(world, name, "suspend"),
             Self::Restore => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
+            Self::Promote => drop(post(world, "", &fork(&fork_of(name), name, true))),
             Self::Repair => hindered(world, name, "remove-runtime-directory.before", "kill"),
             Self::RepairDeletion => hindered(world, name, "remove-work-disk.before", "delete"),
             _ => {}
@@ -181,6 +213,12 @@ impl Scenario {
             Self::Snapshot => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
             Self::Diff => drop(verb(world, name, "diff")),
             Self::Restore => drop(post(world, &format!("/{name}/restore"), &tagged())),
+            Self::Forked => drop(post(world, "", &fork(&fork_of(name), name, false))),
+            Self::Fork => drop(post(world, "", &fork(name, &parent_of(name), false))),
+            Self::Promote => {
+                let path = format!("/{name}/promote");
+                drop(post(world, &path, &json!({"fork": fork_of(name)})));
+            }
             Self::Stop => drop(verb(world, name, "stop")),
             Self::Kill => drop(verb(world, name, "kill")),
             Self::Restart => drop(verb(world, name, "restart")),
@@ -205,6 +243,29 @@ impl Scenario {
             Self::Reconcile => {}
         }
     }
+}
+
+impl Scenario {
+    /// The other machine that it is about, if any.
+    pub(super) fn other(self, name: &str) -> Option<String> {
+        match self {
+            Self::Fork => Some(parent_of(name)),
+            Self::Forked | Self::Promote => Some(fork_of(name)),
+            _ => None,
+        }
+    }
+}
+
+fn parent_of(name: &str) -> String {
+    format!("{name}-parent")
+}
+
+fn fork_of(name: &str) -> String {
+    format!("{name}-fork")
+}
+
+fn fork(name: &str, of: &str, ephemeral: bool) -> Value {
+    json!({"name": name, "start": "agent", "from": {"sandbox": of}, "ephemeral": ephemeral})
 }
 
 fn machine(name: &str, start: &Value) -> Value {
