@@ -22,6 +22,7 @@ use crate::host::{self, Room};
 use crate::host_network::Adopted;
 use crate::operation::Operations;
 use crate::progress::Progress;
+use crate::record::Record;
 use crate::sandbox::{self, Clock, Command, Origin, Sandbox};
 use crate::services::Services;
 use banger_model::defaults::{HostSize, vm_defaults};
@@ -192,16 +193,26 @@ impl Supervisor {
             .iter()
             .filter(|s| s.record().state.may_have_vmm())
             .count();
+        // Who connects to a port of theirs wakes them, which needs a daemon.
+        let listen = all.iter().filter(|s| listens_asleep(&s.record())).count();
         let wanted = usize::from(!self.services.wanted_templates.is_empty());
         let sessions = all.iter().filter(|s| s.sessions() > 0).count();
         match (running, sessions, self.operations.count()) {
             (0, 0, 0) if wanted > 0 => Err(busy(wanted, "template is to be made")),
+            (0, 0, 0) if listen > 0 => Err(busy(
+                listen,
+                "suspended sandbox(es) with published ports wait to be woken",
+            )),
             (0, 0, 0) => Ok(()),
             (0, 0, operations) => Err(busy(operations, "operation(s) go on")),
             (0, sessions, _) => Err(busy(sessions, "session(s) are attached")),
             (running, _, _) => Err(busy(running, "sandbox(es) run")),
         }
     }
+}
+
+fn listens_asleep(record: &Record) -> bool {
+    record.state == SandboxState::Suspended && !record.spec.publish.is_empty()
 }
 
 fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSize) -> Spec {

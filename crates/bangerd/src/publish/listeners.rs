@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a guest may take to forget the connections of a carrier that was ended.
 const FORGET_LIMIT: Duration = Duration::from_secs(1);
@@ -31,11 +32,11 @@ pub enum PortState {
 }
 
 #[derive(Debug)]
-enum Binding {
+pub(super) enum Binding {
     /// Bound: clients wait in the kernel.
     Bound(Held, Socket),
-    /// The carrier has it.
-    Carried(Held),
+    /// The carrier has it; so has this daemon, unless one before has bound it.
+    Carried(Held, Option<Socket>),
     /// Somebody else has it.
     Failed(Fault),
 }
@@ -43,16 +44,16 @@ enum Binding {
 impl Binding {
     const fn held(&self) -> Option<&Held> {
         match self {
-            Self::Bound(held, _) | Self::Carried(held) => Some(held),
+            Self::Bound(held, _) | Self::Carried(held, _) => Some(held),
             Self::Failed(_) => None,
         }
     }
 }
 
-type Slot = (Publication, Binding);
+pub(super) type Slot = (Publication, Binding);
 
 /// A place that cannot be had.
-struct Refused {
+pub(super) struct Refused {
     protocol: Protocol,
     at: SocketAddr,
     taken: Taken,
@@ -60,15 +61,15 @@ struct Refused {
 
 impl Refused {
     /// In words; looks for who has it.
-    fn fault(&self) -> Fault {
+    pub(super) fn fault(&self) -> Fault {
         bind::fault(self.protocol, self.at, &self.taken)
     }
 }
 
 /// What is open, and the carrier that has it.
 #[derive(Debug, Default)]
-struct Hold {
-    carrier: Option<Carrier>,
+pub(super) struct Hold {
+    pub(super) carrier: Option<Carrier>,
     /// How many carriers there were.
     serial: u64,
 }
@@ -77,12 +78,14 @@ struct Hold {
 pub struct Listeners {
     sandbox: Mutex<SandboxName>,
     endpoints: Arc<Endpoints>,
-    target: Target,
+    pub(super) target: Target,
     slots: Mutex<Vec<Slot>>,
     /// Carried still, and wanted no longer.
     unwanted: Mutex<Vec<(Publication, Held)>>,
     /// Taken before `slots`, and held while the carrier is talked to.
     hold: Mutex<Hold>,
+    /// What waits for clients of a guest that is suspended.
+    watch: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 impl std::fmt::Debug for Listeners {
@@ -105,10 +108,11 @@ impl Listeners {
             slots: Mutex::default(),
             unwanted: Mutex::default(),
             hold: Mutex::default(),
+            watch: Mutex::default(),
         }
     }
 
-    fn name(&self) -> SandboxName {
+    pub(super) fn name(&self) -> SandboxName {
         let name = self.sandbox.lock();
         name.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -120,15 +124,19 @@ impl Listeners {
         name.clone_from(to);
     }
 
-    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+    pub(super) fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hold(&self) -> MutexGuard<'_, Hold> {
+    pub(super) fn hold(&self) -> MutexGuard<'_, Hold> {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unwanted(&self) -> MutexGuard<'_, Vec<(Publication, Held)>> {
+    pub(super) fn watch(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<()>>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn unwanted(&self) -> MutexGuard<'_, Vec<(Publication, Held)>> {
         self.unwanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,7 +169,7 @@ impl Listeners {
                 socket if wanted.iter().any(|one| one.asked == asked) => {
                     slots.push((asked, socket));
                 }
-                Binding::Carried(held) => self.unwanted().push((asked, held)),
+                Binding::Carried(held, _) => self.unwanted().push((asked, held)),
                 Binding::Bound(..) => {}
             }
         }
@@ -218,7 +226,7 @@ impl Listeners {
             let asked = found.publication;
             let held = self.endpoints.hold(asked.protocol, found.at, &self.name());
             match wanted.iter().any(|one| one.asked == asked) {
-                true => self.slots().push((asked, Binding::Carried(held))),
+                true => self.slots().push((asked, Binding::Carried(held, None))),
                 false => self.unwanted().push((asked, held)),
             }
         }
@@ -239,14 +247,16 @@ impl Listeners {
             }
         }
         drop(slots);
-        if again {
+        if again && self.watch().is_some() {
+            self.watch_for_clients();
+        } else if again {
             let listeners = Arc::clone(self);
             tokio::task::spawn_blocking(move || listeners.serve_now(&mut listeners.hold()));
         }
     }
 
     /// Binds one; of a port that was chosen earlier, that one if it is still free.
-    fn bind_one(&self, wanted: &Published) -> Result<Binding, Refused> {
+    pub(super) fn bind_one(&self, wanted: &Published) -> Result<Binding, Refused> {
         let Publication {
             protocol, address, ..
         } = wanted.asked;
@@ -278,6 +288,7 @@ impl Listeners {
     }
 
     fn serve_now(self: &Arc<Self>, hold: &mut Hold) {
+        self.watch().take();
         if self.slots().is_empty() {
             self.let_go(hold);
             return;
@@ -327,7 +338,7 @@ impl Listeners {
     fn hand_over(&self, carrier: &mut Carrier) -> std::io::Result<()> {
         let copy = |(asked, binding): &Slot| match binding {
             Binding::Bound(_, socket) => Some((*asked, socket.as_fd().try_clone_to_owned())),
-            Binding::Carried(_) | Binding::Failed(_) => None,
+            Binding::Carried(..) | Binding::Failed(_) => None,
         };
         let bound: Vec<_> = self.slots().iter().filter_map(copy).collect();
         for (asked, socket) in bound {
@@ -348,8 +359,8 @@ impl Listeners {
             return false;
         };
         let (asked, binding) = slots.remove(at);
-        if let Binding::Bound(held, _) = binding {
-            slots.insert(at, (asked, Binding::Carried(held)));
+        if let Binding::Bound(held, socket) = binding {
+            slots.insert(at, (asked, Binding::Carried(held, Some(socket))));
         }
         true
     }
@@ -384,21 +395,26 @@ impl Listeners {
         self.unwanted().clear();
         let mut slots = self.slots();
         for (asked, socket) in slots.iter_mut() {
-            let Binding::Carried(held) = socket else {
-                continue;
-            };
-            let wanted = Published {
-                asked: *asked,
-                chosen: NonZeroU16::new(held.endpoint.port()),
-            };
             let between = Fault::new(FaultCode::Failed, "its carrier is gone");
-            *socket = Binding::Failed(between);
-            *socket = self
-                .bind_one(&wanted)
-                .unwrap_or_else(|refused| Binding::Failed(refused.fault()));
+            *socket = match std::mem::replace(socket, Binding::Failed(between)) {
+                Binding::Carried(held, Some(own)) => Binding::Bound(held, own),
+                Binding::Carried(held, None) => self.bind_again(*asked, held),
+                other => other,
+            };
         }
         drop(slots);
         self.serve_now(&mut hold);
+    }
+
+    /// Binds what a carrier had.
+    pub(super) fn bind_again(&self, asked: Publication, held: Held) -> Binding {
+        let wanted = Published {
+            asked,
+            chosen: NonZeroU16::new(held.endpoint.port()),
+        };
+        drop(held);
+        self.bind_one(&wanted)
+            .unwrap_or_else(|refused| Binding::Failed(refused.fault()))
     }
 
     /// Closes everything; connections are reset.
@@ -411,6 +427,7 @@ impl Listeners {
 
     fn close_now(&self) {
         let mut hold = self.hold();
+        self.watch().take();
         if let Some(carrier) = hold.carrier.take() {
             carrier.end();
         }
@@ -426,7 +443,7 @@ impl Listeners {
         match slots.iter().find(|(other, _)| other == asked) {
             None => PortState::Closed,
             Some((_, Binding::Failed(fault))) => PortState::Trouble(fault.message.clone()),
-            Some((_, Binding::Bound(..) | Binding::Carried(_))) => PortState::Open,
+            Some((_, Binding::Bound(..) | Binding::Carried(..))) => PortState::Open,
         }
     }
 }

@@ -9,9 +9,11 @@
 //! ```
 //!
 //! The sockets are bound here before the VMM is started, and handed to the [`carrier`], which has them and
-//! their connections for as long as the guest runs, whatever becomes of the daemon. What a guest can make
+//! their connections for as long as the guest runs, whatever becomes of the daemon. While it is suspended they are
+//! the daemon's again, which wakes it ([`asleep`]). What a guest can make
 //! daemon and carrier keep is bounded: the credit for each connection, and how many there may be.
 
+mod asleep;
 mod bind;
 pub(crate) mod carrier;
 mod door;
@@ -27,6 +29,7 @@ pub use listeners::{Listeners, PortState};
 use crate::guest::Link;
 use crate::vmm::ProcessIdentity;
 use banger_model::SandboxName;
+use banger_proto::fault::Fault;
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +39,9 @@ pub type LinkSource = Arc<dyn Fn() -> BoxFuture<'static, Option<Arc<Link>>> + Se
 /// Gives a sandbox's name, and its VMM where one is recorded.
 pub type VmmSource = Arc<dyn Fn() -> (SandboxName, Option<ProcessIdentity>) + Send + Sync>;
 
+/// Has a guest that is suspended go on; returns when it can be talked to, at once if it can be already.
+pub type Wake = Arc<dyn Fn() -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
+
 /// A guest whose ports are published.
 #[derive(Clone)]
 pub struct Target {
@@ -43,6 +49,8 @@ pub struct Target {
     pub link: LinkSource,
     /// What it is.
     pub known: VmmSource,
+    /// For when it is suspended.
+    pub wake: Wake,
     /// Where its carrier is found.
     pub socket: PathBuf,
 }

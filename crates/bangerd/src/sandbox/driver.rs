@@ -56,23 +56,24 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
         gone: false,
     });
     let paths = SandboxPaths::of(&services.layout, id);
-    let listeners = Arc::new(Listeners::new(
-        watching.borrow().record.name.clone(),
-        Arc::clone(&services.endpoints),
-        ports::target(watching.clone(), &paths),
-    ));
     let console = Console::new(paths.console_log(), paths.console_cut());
-    let sandbox = Arc::new(Sandbox {
+    let name = watching.borrow().record.name.clone();
+    let sandbox = Arc::new_cyclic(|sandbox| Sandbox {
         id,
         console: Arc::new(console),
         messages,
         line: super::line::Line::default(),
+        listeners: Arc::new(Listeners::new(
+            name,
+            Arc::clone(&services.endpoints),
+            ports::target(watching.clone(), &paths, sandbox.clone()),
+        )),
         view: watching,
-        listeners: Arc::clone(&listeners),
         asked: LastUse::default(),
         sessions: AtomicU32::new(0),
         quiet_since: AtomicU64::new(0),
     });
+    let listeners = Arc::clone(&sandbox.listeners);
     let view = Tracked::new(view, services.feed.clone());
     if let Origin::New(op) = origin {
         let image = view.borrow().record.spec.image.value.to_string();
@@ -160,9 +161,7 @@ impl Driver {
                     let _nobody_waits = answer.send(self.cancel(op));
                 }
                 Event::WorkDone(outcome) => {
-                    if let Some(listeners) = self.ports_to_close() {
-                        listeners.close().await;
-                    }
+                    Self::settle_ports(&self.view, &self.listeners).await;
                     if self.finish(outcome) {
                         return;
                     }
@@ -175,10 +174,15 @@ impl Driver {
         }
     }
 
-    /// The ports of a guest that does not run: closed before anybody is told that it does not.
-    fn ports_to_close(&self) -> Option<Arc<Listeners>> {
-        let state = self.view.borrow().record.state;
-        (state != SandboxState::Running).then(|| Arc::clone(&self.listeners))
+    /// The ports of a guest that does not run are closed before anybody is told that it does not. Those of one
+    /// that is suspended stay open, and who connects wakes it.
+    async fn settle_ports(view: &Tracked, listeners: &Arc<Listeners>) {
+        let record = view.borrow().record.clone();
+        match record.state {
+            SandboxState::Running => {}
+            SandboxState::Suspended => listeners.sleep(&record.spec.publish).await,
+            _ => listeners.close().await,
+        }
     }
 
     async fn next(&mut self) -> Event {

@@ -1,8 +1,8 @@
 //! Published ports, as pieces of a driver's work: recorded first, then opened or closed.
 
-use super::View;
 use super::act::Work;
 use super::works::Outcome;
+use super::{Sandbox, View};
 use crate::layout::SandboxPaths;
 use crate::publish::{Endpoints, LinkSource, Listeners, Target};
 use crate::services::Services;
@@ -12,13 +12,27 @@ use banger_model::{SandboxName, SandboxState, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use futures_util::future::FutureExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
 /// What the published ports of a sandbox lead to.
-pub(super) fn target(view: watch::Receiver<View>, paths: &SandboxPaths) -> Target {
+pub(super) fn target(
+    view: watch::Receiver<View>,
+    paths: &SandboxPaths,
+    sandbox: Weak<Sandbox>,
+) -> Target {
     let known = view.clone();
     Target {
+        wake: Arc::new(move || {
+            let sandbox = sandbox.upgrade();
+            async move {
+                match sandbox {
+                    Some(sandbox) => sandbox.guest().await.map(drop),
+                    None => Err(Fault::new(FaultCode::NotFound, "the sandbox is gone")),
+                }
+            }
+            .boxed()
+        }),
         link: link_source(view),
         known: Arc::new(move || {
             let record = known.borrow().record.clone();
@@ -64,6 +78,7 @@ pub(crate) fn ports_are_free(
 ) -> Result<(), Fault> {
     let known = name.clone();
     let nobody = Target {
+        wake: Arc::new(|| async { Ok(()) }.boxed()),
         link: Arc::new(|| async { None }.boxed()),
         known: Arc::new(move || (known.clone(), None)),
         socket: PathBuf::new(),

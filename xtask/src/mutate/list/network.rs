@@ -456,4 +456,30 @@ pub(super) const LIST: &[Mutation] = &[
         to: "MOST_CONNECTIONS: usize = 25_600;",
         test: whole("publish::many::connections_beyond_the_limit_wait_for_their_turn"),
     },
+    // Ports of machines that are suspended.
+    Mutation {
+        holds: "who wants a machine that cannot be woken is told",
+        file: "crates/bangerd/src/publish/asleep.rs",
+        from: "                listeners.turn_away();\n",
+        to: "",
+        test: client(
+            "publish::asleep::who_wants_one_that_cannot_be_woken_is_reset_and_the_next_may_try_again",
+        ),
+    },
+    Mutation {
+        holds: "the ports of a suspended machine stay open",
+        file: "crates/bangerd/src/sandbox/driver.rs",
+        from: "SandboxState::Suspended => listeners.sleep(&record.spec.publish).await,",
+        to: "SandboxState::Suspended => listeners.close().await,",
+        test: client(
+            "publish::asleep::who_connects_to_a_suspended_machine_wakes_it_again_and_again",
+        ),
+    },
+    Mutation {
+        holds: "a daemon that may have to wake a machine stays",
+        file: "crates/bangerd/src/supervise.rs",
+        from: "record.state == SandboxState::Suspended && !record.spec.publish.is_empty()",
+        to: "record.state == SandboxState::Running && !record.spec.publish.is_empty()",
+        test: client("publish::asleep::a_daemon_stays_for_machines_that_it_may_have_to_wake"),
+    },
 ];

@@ -1,6 +1,7 @@
 //! Published ports through the real daemon and the real agent's code: the guest is the host, so the
 //! tests' own servers are the guest's.
 
+mod asleep;
 mod broken;
 mod bytes;
 mod carrier;

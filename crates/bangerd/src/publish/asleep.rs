@@ -1,0 +1,149 @@
+//! The published ports of a guest that is suspended: they stay open, and who comes wakes it.
+//!
+//! ```text
+//!   client ──▶ socket of the daemon (nobody accepts) ──▶ wake ──▶ the guest goes on ──▶ socket to the carrier
+//! ```
+//!
+//! A client waits in the kernel, connected already, until the carrier takes its connection; a datagram waits in
+//! the socket. Where the guest cannot be woken, all who wait are turned away with a reset, so that they know, and
+//! the next one tries again.
+
+use super::bind::Socket;
+use super::listeners::{Binding, Listeners};
+use banger_model::publish::{Publication, Published};
+use futures_util::future::select_all;
+use rustix::net::sockopt::set_socket_linger;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio_util::task::AbortOnDropHandle;
+
+impl Listeners {
+    /// Takes the ports back from the carrier, whose connections are reset, and waits for clients. May come again.
+    pub async fn sleep(self: &Arc<Self>, wanted: &[Published]) {
+        let (listeners, wanted) = (Arc::clone(self), wanted.to_vec());
+        // It breaks off with the daemon alone.
+        let taken = tokio::task::spawn_blocking(move || listeners.take_back(&wanted)).await;
+        let watches = |watch: &AbortOnDropHandle<()>| !watch.is_finished();
+        // One that could not wake it just now turns away who waits before it goes on.
+        let goes_on = !taken.unwrap_or(true) && self.watch().as_ref().is_some_and(watches);
+        if !goes_on {
+            self.watch_for_clients();
+        }
+    }
+
+    /// Says whether there is another socket than before.
+    fn take_back(&self, wanted: &[Published]) -> bool {
+        let before = self.own_ports();
+        let mut hold = self.hold();
+        if let Some(carrier) = hold.carrier.take() {
+            carrier.end();
+        }
+        self.unwanted().clear();
+        let mut slots = self.slots();
+        for (asked, binding) in std::mem::take(&mut *slots) {
+            let binding = match binding {
+                Binding::Carried(held, Some(own)) => Binding::Bound(held, own),
+                Binding::Carried(held, None) => self.bind_again(asked, held),
+                bound_or_failed => bound_or_failed,
+            };
+            slots.push((asked, binding));
+        }
+        slots.retain(|(asked, _)| wanted.iter().any(|one| one.asked == *asked));
+        for one in wanted {
+            if slots.iter().any(|(asked, _)| *asked == one.asked) {
+                continue;
+            }
+            let bound = self.bind_one(one).unwrap_or_else(|refused| {
+                let fault = refused.fault();
+                tracing::warn!(sandbox = %self.name(), "{fault}");
+                Binding::Failed(fault)
+            });
+            slots.push((one.asked, bound));
+        }
+        drop(slots);
+        before != self.own_ports()
+    }
+
+    fn own_ports(&self) -> Vec<Publication> {
+        let slots = self.slots();
+        let own = slots
+            .iter()
+            .filter(|(_, binding)| matches!(binding, Binding::Bound(..)));
+        own.map(|(asked, _)| *asked).collect()
+    }
+
+    /// Wakes the guest as soon as somebody comes. To be called in the runtime.
+    pub(super) fn watch_for_clients(self: &Arc<Self>) {
+        let sockets = self.own_sockets();
+        let listeners = Arc::downgrade(self);
+        let watching = tokio::spawn(async move {
+            loop {
+                if let Err(error) = somebody_comes(&sockets).await {
+                    tracing::error!("cannot wait for who wants a guest that is suspended: {error}");
+                    return;
+                }
+                let Some(listeners) = listeners.upgrade() else {
+                    return;
+                };
+                tracing::info!(sandbox = %listeners.name(), "somebody wants one of its ports: waking it");
+                let woken = (listeners.target.wake)().await;
+                let Err(fault) = woken else { return };
+                tracing::warn!(sandbox = %listeners.name(), "it cannot be woken: {fault}");
+                listeners.turn_away();
+            }
+        });
+        *self.watch() = Some(AbortOnDropHandle::new(watching));
+    }
+
+    fn own_sockets(&self) -> Vec<OwnedFd> {
+        let slots = self.slots();
+        let own = slots.iter().filter_map(|(_, binding)| match binding {
+            Binding::Bound(_, socket) => socket.as_fd().try_clone_to_owned().ok(),
+            Binding::Carried(..) | Binding::Failed(_) => None,
+        });
+        own.collect()
+    }
+
+    /// Resets the connections that wait, and forgets the datagrams.
+    fn turn_away(&self) {
+        for (_, binding) in self.slots().iter() {
+            match binding {
+                Binding::Bound(_, Socket::Tcp(listener)) => {
+                    while let Ok((client, _)) = listener.accept() {
+                        // Closed like this it is reset (socket(7), SO_LINGER).
+                        let _closed_in_order = set_socket_linger(&client, Some(Duration::ZERO));
+                    }
+                }
+                Binding::Bound(_, Socket::Udp(socket)) => while socket.recv(&mut []).is_ok() {},
+                Binding::Carried(..) | Binding::Failed(_) => {}
+            }
+        }
+    }
+}
+
+/// Waits until there is something at one of these sockets; for ever where there are none.
+async fn somebody_comes(sockets: &[OwnedFd]) -> std::io::Result<()> {
+    let watched = sockets
+        .iter()
+        .map(watch)
+        .collect::<std::io::Result<Vec<_>>>()?;
+    if watched.is_empty() {
+        return std::future::pending().await;
+    }
+    let waits = watched.iter().map(|socket| Box::pin(socket.readable()));
+    let (ready, _, _) = select_all(waits).await;
+    ready.map(drop)
+}
+
+fn watch(socket: &OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    let socket = socket.try_clone()?;
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, to make callers promise what `OwnedFd` always keeps: \
+                  the descriptor stays open and the same while it is watched"
+    )]
+    AsyncFd::with_interest(socket, Interest::READABLE)
+}
