@@ -1,7 +1,7 @@
 //! Keeping a moment of a sandbox: as a snapshot beside it, or instead of its VMM.
 //!
 //! ```text
-//!  running ── sync ── copy of the memory before ── pause ─┬─ disks, memory, devices ── go on ── digest ── publish
+//!  running ── sync ── copy of memory and disks before ── pause ─┬─ disks, memory, devices ── go on ── digest ── publish
 //!                                                         └─ (suspend) memory, devices ── publish ── end the VMM
 //!  at rest ── disks, and what is saved of its memory ── digest ── publish
 //! ```
@@ -12,12 +12,14 @@
 
 use super::act::{Failure, Work};
 use super::works::{self, Outcome};
+use crate::disks::DiskError;
 use crate::disks::space;
 use crate::fault_points::Side;
 use crate::host;
 use crate::layout::SandboxPaths;
 use crate::record::Run;
 use crate::services::blocking;
+use crate::snapshots::copying::Copied;
 use crate::snapshots::{self, Making, Manifest, Part, SnapshotError, copying};
 use crate::store;
 use crate::vmm::{Paused, RunState, Saved, Unwritten, Vmm};
@@ -155,10 +157,11 @@ impl Work {
         self.sync_guest().await;
         self.progress.stage("saving the machine");
         let unwritten = self.memory_before(making).await?;
+        let disks = self.disks_before(making).await?;
         let run = self.run()?;
         let still = self.pause().await?;
         let begun = Instant::now();
-        self.copy_disks(making).await?;
+        self.copy_disks(making, disks).await?;
         self.save_memory(&still, &run, making, unwritten).await?;
         still.goes_on().await?;
         let paused = begun.elapsed();
@@ -169,7 +172,7 @@ impl Work {
     /// The disks of what does not run, and the memory that is saved beside them, if any.
     async fn copy_at_rest(&self, making: &Making) -> Result<Option<Run>, Fault> {
         self.progress.stage("copying disks");
-        self.copy_disks(making).await?;
+        self.copy_disks(making, DisksBefore::None).await?;
         if !self.has_saved() {
             return Ok(None);
         }
@@ -185,20 +188,47 @@ impl Work {
         Ok(self.record().run)
     }
 
-    async fn copy_disks(&self, making: &Making) -> Result<(), Fault> {
+    async fn copy_disks(&self, making: &Making, before: DisksBefore) -> Result<(), Fault> {
         self.pass("copy-disks", Side::Before).await?;
-        let disks = [
-            (self.paths.system_disk(), making.file(Part::SystemDisk)),
-            (self.paths.work_disk(), making.file(Part::WorkDisk)),
-        ];
+        let disks = self.disks(making);
         blocking(move || {
             for (from, to) in disks {
-                copying::copy(&from, &to).map_err(SnapshotError::from)?;
+                match before {
+                    DisksBefore::InPlace if to.exists() => copying::catch_up(&from, &to).map(drop),
+                    _ => copying::copy(&from, &to).map(drop),
+                }
+                .map_err(SnapshotError::from)?;
             }
             Ok(())
         })
         .await?;
         self.pass("copy-disks", Side::After).await
+    }
+
+    fn disks(&self, making: &Making) -> [(PathBuf, PathBuf); 2] {
+        [
+            (self.paths.system_disk(), making.file(Part::SystemDisk)),
+            (self.paths.work_disk(), making.file(Part::WorkDisk)),
+        ]
+    }
+
+    /// The disks as they are while the guest still writes to them: what it writes until it stands still is all that
+    /// is copied then. Where a file system shares blocks that is not worth it.
+    async fn disks_before(&self, making: &Making) -> Result<DisksBefore, Fault> {
+        let disks = self.disks(making);
+        let copied = blocking(move || {
+            let mut before = DisksBefore::None;
+            for (from, to) in &disks {
+                match copying::copy(from, to).map_err(SnapshotError::from)? {
+                    Copied::Shared => std::fs::remove_file(to)
+                        .map_err(DiskError::io("remove", to))
+                        .map_err(SnapshotError::from)?,
+                    Copied::Written(_) => before = DisksBefore::InPlace,
+                }
+            }
+            Ok(before)
+        });
+        copied.await
     }
 
     /// The memory that the guest went on from, in place before the guest stands still: only what it has written
@@ -318,6 +348,13 @@ fn taken(name: &SandboxName, tag: Option<Tag>) -> Fault {
 async fn begin(target: &Path) -> Result<Making, Fault> {
     let target = target.to_owned();
     blocking(move || Making::begin(&target).map_err(|error: SnapshotError| error.fault())).await
+}
+
+/// What there is of the disks' copies before the guest stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DisksBefore {
+    None,
+    InPlace,
 }
 
 /// What becomes of a guest that stands still.
