@@ -15,9 +15,12 @@ use banger_proto::guest::message::{Answer, Call, Notice, STDIN, STDOUT, SessionI
 use std::io::Result;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::UnixStream;
 
 /// How long a new connection waits for a link that is being made again.
 const LINK_LIMIT: Duration = Duration::from_secs(30);
+/// Between two looks for the carrier's socket.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long the agent may take to connect: it gives each address ten seconds.
 const DIAL_LIMIT: Duration = Duration::from_secs(30);
 /// How long the agent may take to forget one.
@@ -38,9 +41,9 @@ enum End {
 
 /// Serves a connection of the carrier's until it is over, or has to be served anew.
 pub(super) async fn join(target: Target, number: u64) {
-    let (mut door, serving) = match speak(&target.socket, &Request::Serve(number)).await {
-        Ok((stream, Reply::Serving(serving), come)) => (Door::over(stream, come), serving),
-        Ok((_, Reply::Gone(session), _)) => return forget(&target.link, session).await,
+    let (mut door, serving) = match find(&target, number).await {
+        Some((stream, Reply::Serving(serving), come)) => (Door::over(stream, come), serving),
+        Some((_, Reply::Gone(session), _)) => return forget(&target.link, session).await,
         // It was over before.
         _ => return,
     };
@@ -63,6 +66,20 @@ pub(super) async fn join(target: Target, number: u64) {
     if forgets && asked && lasting {
         forget(&target.link, serving.session).await;
     }
+}
+
+/// Asks the carrier for a connection. While its guest is taken back to a snapshot, its socket is away: it gets another
+/// in the runtime directory of the next VMM. A carrier that is gone takes what waits here with it.
+async fn find(target: &Target, number: u64) -> Option<(UnixStream, Reply, Vec<u8>)> {
+    let asking = async {
+        loop {
+            match speak(&target.socket, &Request::Serve(number)).await {
+                Ok(found) => return found,
+                Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    };
+    tokio::time::timeout(LINK_LIMIT, asking).await.ok()
 }
 
 /// Has the guest forget a connection, with whatever link there is while it runs.
