@@ -1,21 +1,21 @@
 //! Which request is admitted in which state: a table, tested over its full product.
 //!
-//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    | repair | prune  | snapshot | suspend    | restore | diff   |
-//! |-----------------|------------|------------|---------|------------|--------|--------|--------|--------|--------|----------|------------|---------|--------|
-//! | created         | go         | already so | go      | already so | go     | refuse | go     | go     | go     | go       | refuse     | go      | go     |
-//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   | wait   | refuse | wait     | wait       | wait    | wait   |
-//! | running         | already so | go         | go      | go         | go     | go     | go     | go     | refuse | go       | go         | go      | go     |
-//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   | wait   | refuse | wait     | wait       | wait    | wait   |
-//! | stopped         | go         | already so | go      | already so | go     | refuse | go     | go     | go     | go       | refuse     | go      | go     |
-//! | suspended       | go         | go         | go      | go         | go     | wake   | refuse | go     | refuse | go       | already so | go      | go     |
-//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse | wait   | wait   | refuse   | refuse     | refuse  | refuse |
-//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse | go     | go     | refuse   | refuse     | refuse  | refuse |
-//! | unreadable      | refuse     | refuse     | refuse  | refuse     | go     | refuse | refuse | refuse | refuse | refuse   | refuse     | refuse  | refuse |
+//! | state \ request | start      | stop       | restart | kill       | delete | use    | set    | repair | prune  | snapshot | suspend    | restore | diff   | undo    |
+//! |-----------------|------------|------------|---------|------------|--------|--------|--------|--------|--------|----------|------------|---------|--------|---------|
+//! | created         | go         | already so | go      | already so | go     | refuse | go     | go     | go     | go       | refuse     | go      | go     | go      |
+//! | starting        | wait       | wait       | wait    | go         | go     | wait   | wait   | wait   | refuse | wait     | wait       | wait    | wait   | wait    |
+//! | running         | already so | go         | go      | go         | go     | go     | go     | go     | refuse | go       | go         | go      | go     | go      |
+//! | stopping        | wait       | wait       | wait    | go         | go     | refuse | wait   | wait   | refuse | wait     | wait       | wait    | wait   | wait    |
+//! | stopped         | go         | already so | go      | already so | go     | refuse | go     | go     | go     | go       | refuse     | go      | go     | go      |
+//! | suspended       | go         | go         | go      | go         | go     | wake   | refuse | go     | refuse | go       | already so | go      | go     | go      |
+//! | deleting        | refuse     | refuse     | refuse  | refuse     | wait   | refuse | refuse | wait   | wait   | refuse   | refuse     | refuse  | refuse | refuse  |
+//! | needs-repair    | refuse     | go         | refuse  | go         | go     | refuse | refuse | go     | go     | refuse   | refuse     | refuse  | refuse | refuse  |
+//! | unreadable      | refuse     | refuse     | refuse  | refuse     | go     | refuse | refuse | refuse | refuse | refuse   | refuse     | refuse  | refuse | refuse  |
 //!
 //! "set" changes what a sandbox is to be; "use" is everything that talks to the guest: exec, cp, ports,
 //! health; "repair" compares the record with the host and brings the two together;
 //! "prune" deletes what nobody uses; "snapshot" keeps a moment of it, "suspend" saves its memory and ends
-//! its VMM, "restore" takes it back to a snapshot; "diff" reads its disks. "go" in a transitional state means that the request
+//! its VMM, "restore" takes it back to a snapshot, "undo" to a checkpoint; "diff" reads its disks. "go" in a transitional state means that the request
 //! overtakes the running one, which is cancelled first; "wake" that it is started before.
 
 use crate::SandboxState;
@@ -50,11 +50,13 @@ pub enum Request {
     Restore,
     /// Compare its disks with what they were.
     Diff,
+    /// Take it back to what it was before one of its commands.
+    Undo,
 }
 
 impl Request {
     /// Every request.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -68,6 +70,7 @@ impl Request {
         Self::Suspend,
         Self::Restore,
         Self::Diff,
+        Self::Undo,
     ];
 }
 

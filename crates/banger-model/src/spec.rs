@@ -133,6 +133,8 @@ pub struct Spec {
     pub init: Init,
     /// The sandbox is deleted when the command or session that it was made for ends.
     pub ephemeral: bool,
+    /// A checkpoint is made before each of its commands.
+    pub checkpoint: bool,
     /// Ports of the guest that are published on the host.
     pub publish: Vec<Published>,
     /// What people have written on it.

@@ -57,6 +57,9 @@ struct File {
     templates: Templates,
     template_budget: Option<String>,
     memory_reserve: Option<String>,
+    checkpoint: bool,
+    checkpoints: Option<usize>,
+    checkpoint_budget: Option<String>,
     network: Option<NetworkMode>,
     bridge_name: Option<BridgeName>,
     bridge_ip: Option<Ipv4Addr>,
@@ -106,6 +109,12 @@ pub struct Config {
     pub template_budget: u64,
     /// Bytes of the host's memory that no new machine is to take; by the host's size where absent.
     pub memory_reserve: Option<u64>,
+    /// Whether a checkpoint is made before each command of a machine whose request does not say.
+    pub checkpoint: bool,
+    /// How many checkpoints a machine keeps.
+    pub checkpoints: usize,
+    /// Bytes that the checkpoints of a machine may take; the oldest go first.
+    pub checkpoint_budget: u64,
     /// How a guest is connected whose request does not say.
     pub network: Option<NetworkMode>,
     /// The bridge and what belongs to it.
@@ -171,6 +180,10 @@ pub const BUILTIN_KERNEL: &str = "default";
 
 /// Some twenty templates of a distribution with systemd (130 MiB each, measured), or fewer large ones.
 const TEMPLATE_BUDGET: u64 = 4 << 30;
+/// As many commands as people remember.
+const CHECKPOINTS: usize = 20;
+/// The state of a machine with 512 MiB of memory as a whole, and some hundred commands.
+const CHECKPOINT_BUDGET: u64 = 4 << 30;
 const IDLE_EXIT: Duration = Duration::from_secs(600);
 /// An emulated boot takes two seconds alone; eight at once on two busy cores stay under a quarter.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -241,6 +254,16 @@ impl Config {
             .map_or(TEMPLATE_BUDGET, DiskSize::bytes),
             memory_reserve: parsed::<DiskSize>(file.memory_reserve.as_deref(), "memory_reserve")?
                 .map(DiskSize::bytes),
+            checkpoint: file.checkpoint,
+            checkpoints: match file.checkpoints {
+                Some(0) => return Err("checkpoints: at least 1 is kept".into()),
+                most => most.unwrap_or(CHECKPOINTS),
+            },
+            checkpoint_budget: parsed::<DiskSize>(
+                file.checkpoint_budget.as_deref(),
+                "checkpoint_budget",
+            )?
+            .map_or(CHECKPOINT_BUDGET, DiskSize::bytes),
             network: file.network,
             bridge,
             vm_defaults: Configured {

@@ -179,6 +179,11 @@ impl SandboxPaths {
     pub fn snapshot(&self, tag: &Tag) -> PathBuf {
         self.snapshots().join(tag.as_str())
     }
+    /// What it was before its last commands.
+    #[must_use]
+    pub fn checkpoints(&self) -> PathBuf {
+        self.state.join("checkpoints")
+    }
     /// The guest that the next start goes on from: memory and devices. While it is there, nobody has written
     /// to the disks since.
     #[must_use]

@@ -6,6 +6,7 @@
 pub mod accelerators;
 pub mod api;
 pub mod audit;
+pub mod checkpoints;
 pub mod config;
 pub mod diff;
 pub mod disks;

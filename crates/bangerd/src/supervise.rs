@@ -236,6 +236,7 @@ fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSi
         links: BTreeSet::new(),
         init: request.init,
         ephemeral: request.ephemeral,
+        checkpoint: request.checkpoint.unwrap_or(config.checkpoint),
         publish: vec![],
         labels: request.labels.clone(),
     }

@@ -1,6 +1,7 @@
 //! The faults: at least one for each line of what a session must hold, in its order, and those of the
 //! host's network.
 
+mod checkpoints;
 mod commands;
 mod crashes;
 mod diff;
@@ -80,6 +81,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         operations::LIST,
         records::LIST,
         repair::LIST,
+        checkpoints::LIST,
         resume::LIST,
         usage::LIST,
         verbs::LIST,

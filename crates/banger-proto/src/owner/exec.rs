@@ -66,6 +66,9 @@ pub struct Start {
     pub terminal: Option<Size>,
     /// Whether input will come.
     pub stdin: bool,
+    /// Start it without a checkpoint before, though the sandbox keeps them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_checkpoint: bool,
 }
 
 /// Where to continue.

@@ -53,6 +53,9 @@ pub struct CreateRequest {
     pub init: Init,
     /// Delete it when the first session that attaches to it ends.
     pub ephemeral: bool,
+    /// Make a checkpoint before each of its commands; as the configuration says where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<bool>,
     /// Labels: keys with values; at most 64.
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub labels: Labels,
@@ -114,6 +117,60 @@ pub struct RestoreRequest {
     /// Which snapshot; refused where absent.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub tag: Option<Tag>,
+}
+
+/// `POST …/checkpoints`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct CheckpointRequest {
+    /// What is about to be done, for people; its first 200 characters are kept.
+    pub command: String,
+}
+
+/// `POST …/undo`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct UndoRequest {
+    /// How many commands; one where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<u32>,
+}
+
+/// What can be undone of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct History {
+    /// Whether a checkpoint is made before each command.
+    pub kept: bool,
+    /// Its checkpoints, the newest first.
+    pub checkpoints: Vec<Checkpoint>,
+    /// How many older ones have gone.
+    pub gone: u32,
+    /// How many are kept at most.
+    pub most: u64,
+    /// Bytes that they may take.
+    pub budget: u64,
+    /// Bytes that they take now: more than their sum, for the newest state is kept as a whole.
+    pub disk_used: u64,
+    /// Why none can be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// A checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Checkpoint {
+    /// How many commands an undo to it undoes.
+    pub back: u32,
+    /// The command before which it was made.
+    pub command: String,
+    /// Seconds since 1970.
+    pub taken_at: u64,
+    /// Room that it takes on the host, in bytes.
+    pub disk_used: u64,
 }
 
 /// A snapshot of a sandbox.
@@ -318,6 +375,9 @@ pub struct Sandbox {
     pub init: Init,
     /// Deleted when its first session ends.
     pub ephemeral: bool,
+    /// A checkpoint is made before each of its commands.
+    #[serde(default)]
+    pub checkpoint: bool,
     /// Ports that are published while it runs.
     #[serde(default)]
     pub publish: Vec<Published>,

@@ -38,4 +38,5 @@ mod soak;
 mod stats;
 mod together;
 mod top;
+mod undo;
 mod unused;

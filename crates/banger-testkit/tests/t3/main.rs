@@ -17,3 +17,4 @@ mod machine;
 mod snapshots;
 mod stats;
 mod systemd;
+mod undo;

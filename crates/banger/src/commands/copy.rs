@@ -1,10 +1,16 @@
 //! `banger vm cp`.
 
 use super::App;
+use crate::client::request::Ask;
+use crate::client::{Client, path};
+use crate::copy::endpoint::Direction;
 use crate::copy::{copy, endpoint};
 use crate::exit::{Exit, Failure};
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::sandbox::CheckpointRequest;
 use clap::Args;
+use hyper::Method;
+use serde::de::IgnoredAny;
 use std::ffi::OsString;
 
 const EXAMPLES: &str = "\
@@ -30,9 +36,25 @@ pub struct Copy {
     sources: Vec<OsString>,
     /// Where to: SANDBOX:PATH or a path here, '-' for standard output
     target: OsString,
+    /// Copy without a checkpoint before, though the machine keeps them
+    #[arg(long)]
+    no_checkpoint: bool,
 }
 
 impl Copy {
+    /// One for all that is copied; a machine that keeps none does nothing.
+    async fn checkpoint(&self, client: &Client, reference: &str) -> Result<(), Failure> {
+        let words = self.sources.iter().chain([&self.target]);
+        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+        let request = CheckpointRequest {
+            command: format!("cp {}", words.join(" ")),
+        };
+        let path = path::sandbox(reference, "/checkpoints");
+        let ask = Ask::json(Method::POST, path, &request);
+        let _made: IgnoredAny = client.json(ask).await?;
+        Ok(())
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -40,9 +62,17 @@ impl Copy {
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         let direction = endpoint::direction(&self.sources, &self.target)?;
         let client = app.client().await?;
+        let copying = async {
+            if let Direction::Into { reference, .. } = &direction
+                && !self.no_checkpoint
+            {
+                self.checkpoint(&client, reference).await?;
+            }
+            copy(&client, app.show, direction).await
+        };
         let mut signals = app.signals()?;
         tokio::select! {
-            copied = copy(&client, app.show, direction) => copied.map(|()| Exit::Success),
+            copied = copying => copied.map(|()| Exit::Success),
             number = signals.stop() => {
                 let fault = Fault::new(FaultCode::Cancelled, "interrupted; each file is whole or absent");
                 Err(Failure { fault, exit: Exit::Signal(number) })

@@ -38,6 +38,7 @@ pub mod suspend;
 pub mod template;
 pub mod top;
 pub mod topics;
+pub mod undo;
 pub mod vm;
 
 use self::options::Targets;

@@ -59,6 +59,9 @@ pub struct Machine {
     /// Boot it, though there may be a template of its image to go on from
     #[arg(long)]
     pub cold: bool,
+    /// Make a checkpoint before each of its commands, so that `vm undo` can take them back
+    #[arg(long)]
+    pub checkpoint: bool,
     /// What becomes PID 1: auto (systemd if the image has it), systemd, none
     #[arg(long, value_name = "INIT")]
     pub init: Option<Init>,
@@ -82,6 +85,7 @@ impl Machine {
             links: self.link.clone(),
             init: self.init.unwrap_or_default(),
             ephemeral: false,
+            checkpoint: self.checkpoint.then_some(true),
             labels: self
                 .label
                 .iter()
@@ -117,6 +121,9 @@ pub struct Session {
     /// User, or user:group, by name or number [default: root]
     #[arg(short, long)]
     pub user: Option<String>,
+    /// Run it without a checkpoint before, though the machine keeps them
+    #[arg(long)]
+    pub no_checkpoint: bool,
 }
 
 impl Session {
@@ -128,6 +135,7 @@ impl Session {
             environment: self.env,
             directory: self.workdir,
             user: self.user,
+            no_checkpoint: self.no_checkpoint,
             wish: Wish {
                 interactive: self.interactive,
                 terminal: self.tty,

@@ -3,6 +3,7 @@
 use super::{
     App, attempt, copy, create, delete, diff, events, exec, fork, health, kill, label, list, logs,
     ports, prune, publish, rename, restart, run, set, show, snapshot, start, stats, stop, suspend,
+    undo,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -25,6 +26,8 @@ pub enum VmCommand {
     Snapshots(snapshot::Snapshots),
     Restore(snapshot::Restore),
     Diff(diff::Diff),
+    Undo(undo::Undo),
+    History(undo::History),
     Fork(fork::Fork),
     Try(attempt::Try),
     Kill(kill::Kill),
@@ -68,6 +71,8 @@ impl VmCommand {
             Self::Snapshots(verb) => verb.run(app).await,
             Self::Restore(verb) => verb.run(app).await,
             Self::Diff(verb) => verb.run(app).await,
+            Self::Undo(verb) => verb.run(app).await,
+            Self::History(verb) => verb.run(app).await,
             Self::Fork(verb) => verb.run(app).await,
             Self::Try(verb) => verb.run(app).await,
             Self::Kill(verb) => verb.run(app).await,

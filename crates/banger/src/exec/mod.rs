@@ -31,6 +31,8 @@ pub struct Command {
     pub directory: Option<OsString>,
     /// User, or `user:group`.
     pub user: Option<String>,
+    /// Without a checkpoint before.
+    pub no_checkpoint: bool,
     /// What was said about input and terminal.
     pub wish: Wish,
 }
@@ -68,6 +70,7 @@ impl Command {
             user: self.user.clone(),
             terminal: choice.terminal.then(terminal::size),
             stdin: choice.stdin,
+            no_checkpoint: self.no_checkpoint,
         })
     }
 }

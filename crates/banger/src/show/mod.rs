@@ -8,6 +8,7 @@ pub mod diff;
 pub mod doctor;
 pub mod event;
 pub mod health;
+pub mod history;
 pub mod operation;
 pub mod progress;
 pub mod sandbox;

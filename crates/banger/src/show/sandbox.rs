@@ -148,6 +148,9 @@ pub fn details(sandbox: &Sandbox, now: u64) -> Table {
     if sandbox.ephemeral {
         line("ephemeral", "deleted when its first session ends".into());
     }
+    if sandbox.checkpoint {
+        line("checkpoints", "one before each command".into());
+    }
     line("age", age(sandbox.created_at, now));
     line("directory", sandbox.directory.clone());
     if let Some(run) = &sandbox.run {

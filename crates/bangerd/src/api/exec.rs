@@ -18,13 +18,15 @@ use axum::response::Response;
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::flow::Credit;
 use banger_proto::guest::message::{self, Answer, Call, Notice, Steer};
-use banger_proto::owner::OP_HEADER;
 use banger_proto::owner::exec::{Ended, Open, Opened, SUBPROTOCOL, Size, channel, parse_session};
+use banger_proto::owner::{ByteText, OP_HEADER};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a command may take to start: an emulated guest under load is slow.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// Characters of an argument that are shown.
+const LONGEST_SHOWN: usize = 200;
 /// How long a client may take to say what it wants.
 const OPEN_LIMIT: Duration = Duration::from_secs(30);
 /// The longest message of a client: arguments and environment in base64, as for every JSON body.
@@ -149,6 +151,11 @@ impl Session {
             }
             Open::Attach(_) => entry.outcome = Some("taken up again".into()),
         });
+        if let Open::Start(start) = &open
+            && !start.no_checkpoint
+        {
+            self.sandbox.checkpoint(&shown(&start.argv)).await?;
+        }
         let (call, stdout, stderr) = call_of(open)?;
         let link = self.sandbox.guest().await?;
         let stream = link.open(&call).await?;
@@ -215,6 +222,22 @@ impl Session {
             }
         }
     }
+}
+
+/// A command, for people.
+fn shown(argv: &[ByteText]) -> String {
+    if argv.is_empty() {
+        return "a login shell".into();
+    }
+    let words = argv.iter().map(|word| String::from_utf8_lossy(&word.0));
+    let mut text = String::new();
+    for word in words.take(64) {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(word.chars().take(LONGEST_SHOWN));
+    }
+    text
 }
 
 /// The call to the agent, and where the client is in the two outputs.

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod capacity;
+mod checkpoints;
 mod daemon;
 mod diff;
 mod doctor;
@@ -115,6 +116,11 @@ pub fn router(api: Api) -> Router {
             delete(snapshots::remove),
         )
         .route("/sandboxes/{sandbox}/diff", post(diff::diff))
+        .route(
+            "/sandboxes/{sandbox}/checkpoints",
+            get(checkpoints::history).post(checkpoints::make),
+        )
+        .route("/sandboxes/{sandbox}/undo", post(checkpoints::undo))
         .route("/sandboxes/{sandbox}/suspend", post(snapshots::suspend))
         .route("/sandboxes/{sandbox}/restore", post(snapshots::restore))
         .route("/sandboxes/{sandbox}/promote", post(tries::promote))

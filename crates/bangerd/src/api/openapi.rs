@@ -2,8 +2,8 @@
 //! test, served at `/v1/openapi.json`.
 
 use super::{
-    artifacts, capacity, daemon, diff, doctor, events, exec, files, logs, operations, repair,
-    sandboxes, snapshots, stats, templates, tries,
+    artifacts, capacity, checkpoints, daemon, diff, doctor, events, exec, files, logs, operations,
+    repair, sandboxes, snapshots, stats, templates, tries,
 };
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
@@ -59,6 +59,9 @@ use utoipa::OpenApi;
         diff::diff,
         tries::promote,
         tries::hold,
+        checkpoints::history,
+        checkpoints::make,
+        checkpoints::undo,
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,

@@ -75,6 +75,7 @@ fn unreadable(record: Record, paths: &SandboxPaths) -> owner::Sandbox {
         links: vec![],
         init: record.spec.init,
         ephemeral: false,
+        checkpoint: false,
         labels: Default::default(),
         publish: vec![],
         created_at: record.created_at,
@@ -147,6 +148,7 @@ pub(super) fn sandbox(
             .map(|(key, value)| (key.into(), value.into()))
             .collect(),
         ephemeral: record.spec.ephemeral,
+        checkpoint: record.spec.checkpoint,
         publish: record
             .spec
             .publish

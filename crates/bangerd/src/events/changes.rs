@@ -58,6 +58,7 @@ fn changed_fields(before: &Spec, after: &Spec) -> Vec<String> {
         links,
         init,
         ephemeral,
+        checkpoint,
         labels,
         publish: _told_apart,
     } = before;
@@ -77,6 +78,7 @@ fn changed_fields(before: &Spec, after: &Spec) -> Vec<String> {
         ("links", *links != after.links),
         ("init", *init != after.init),
         ("ephemeral", *ephemeral != after.ephemeral),
+        ("checkpoint", *checkpoint != after.checkpoint),
         ("labels", *labels != after.labels),
     ];
     let changed = compared.into_iter().filter(|(_, changed)| *changed);

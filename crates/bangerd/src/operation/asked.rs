@@ -16,6 +16,7 @@
 //! | suspend       | gives up its place       | refused                        | suspends it                          |
 //! | restore       | gives up its place       | refused                        | restores it                          |
 //! | promote       | gives up its place       | refused                        | does it, if the fork is there still  |
+//! | undo          | gives up its place       | refused                        | undoes it                            |
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
 //! | image-make    | leaves it to others      | nothing is left, or to others  | makes it                             |
 //! | template-make | nothing is left          | nothing is left                | fails: it is made when it is wanted  |
@@ -93,6 +94,11 @@ pub enum Asked {
         /// Which.
         fork: SandboxId,
     },
+    /// Take it back to what it was before one of its commands.
+    Undo {
+        /// The number of the checkpoint: once it is there, it is there.
+        to: u32,
+    },
     /// Make an image of an archive that the client sends.
     ImageImport,
     /// Make an image of the host's own distribution.
@@ -157,6 +163,7 @@ impl Asked {
             Self::Suspend => "suspend",
             Self::Restore { .. } => "restore",
             Self::Promote { .. } => "promote",
+            Self::Undo { .. } => "undo",
             Self::ImageImport => "image-import",
             Self::ImageMake => "image-make",
             Self::TemplateMake { .. } => "template-make",
@@ -196,7 +203,9 @@ impl Asked {
             Self::Delete | Self::Prune => Some("what is removed is gone"),
             Self::Repair => Some("what is found is being cleaned"),
             Self::Snapshot { .. } | Self::Suspend => Some("the guest is being saved"),
-            Self::Restore { .. } | Self::Promote { .. } => Some("what is replaced is gone"),
+            Self::Restore { .. } | Self::Promote { .. } | Self::Undo { .. } => {
+                Some("what is replaced is gone")
+            }
         }
     }
 
@@ -232,6 +241,7 @@ impl Asked {
             | Self::Suspend
             | Self::Restore { .. }
             | Self::Promote { .. }
+            | Self::Undo { .. }
             | Self::ImageMake
             | Self::KernelImport { .. } => Fate::GoesOn,
         }
@@ -273,6 +283,7 @@ mod tests {
             Asked::Promote {
                 fork: SandboxId::from_random([7; 16]),
             },
+            Asked::Undo { to: 3 },
             Asked::ImageImport,
             Asked::ImageMake,
             Asked::TemplateMake {

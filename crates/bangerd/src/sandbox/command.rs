@@ -86,6 +86,10 @@ pub enum Command {
     Restore(Back, Progress, Reply),
     /// Compare its disks with what they were.
     Diff(Comparison, Reply),
+    /// Keep what it is before a command; for people, the command.
+    Checkpoint(String, Progress, Reply),
+    /// Take it back to the checkpoint with this number.
+    Undo(u32, Progress, Reply),
     /// Publish ports besides those that are; at once if the guest runs.
     Publish(Vec<Publication>, Reply),
     /// Publish ports no longer.
@@ -107,8 +111,9 @@ impl Command {
                 Some(Request::Set)
             }
             Self::Repair(..) => Some(Request::Repair),
-            Self::Snapshot(..) => Some(Request::Snapshot),
+            Self::Snapshot(..) | Self::Checkpoint(..) => Some(Request::Snapshot),
             Self::Suspend(..) | Self::SuspendUnused(..) => Some(Request::Suspend),
+            Self::Undo(..) => Some(Request::Undo),
             Self::Restore(..) => Some(Request::Restore),
             Self::Diff(..) => Some(Request::Diff),
             Self::Prepare(..) => None,
@@ -130,6 +135,8 @@ impl Command {
             | Self::Snapshot(_, progress, _)
             | Self::Suspend(progress, _)
             | Self::Restore(_, progress, _)
+            | Self::Checkpoint(_, progress, _)
+            | Self::Undo(_, progress, _)
             | Self::Repair(progress, _)
             | Self::Kill(_, progress, _)
             | Self::Set(_, progress, _)
@@ -166,6 +173,8 @@ impl Command {
             | Self::Snapshot(_, _, reply)
             | Self::Suspend(_, reply)
             | Self::Restore(_, _, reply)
+            | Self::Checkpoint(_, _, reply)
+            | Self::Undo(_, _, reply)
             | Self::Repair(_, reply)
             | Self::Diff(_, reply)
             | Self::Publish(_, reply)
@@ -191,6 +200,8 @@ impl Command {
             | Self::Snapshot(_, _, reply)
             | Self::Suspend(_, reply)
             | Self::Restore(_, _, reply)
+            | Self::Checkpoint(_, _, reply)
+            | Self::Undo(_, _, reply)
             | Self::Repair(_, reply)
             | Self::Diff(_, reply)
             | Self::Publish(_, reply)

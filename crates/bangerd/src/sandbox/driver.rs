@@ -7,7 +7,10 @@ use super::act::Work;
 use super::command::{Command, Message, Reply};
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
-use super::{Sandbox, View, comparing, ports, reconcile, refused, rename, restoring, saving, set};
+use super::{
+    Sandbox, View, checkpointing, comparing, ports, reconcile, refused, rename, restoring, saving,
+    set, undoing,
+};
 use crate::guest::{LinkError, Met};
 use crate::last_use::LastUse;
 use crate::layout::SandboxPaths;
@@ -281,6 +284,16 @@ impl Driver {
             Command::Diff(comparison, reply) => {
                 self.begin(Some(reply), Progress::silent(), |work| {
                     comparing::compare(work, comparison).boxed()
+                });
+            }
+            Command::Checkpoint(command, progress, reply) => {
+                self.begin(Some(reply), progress, |work| {
+                    checkpointing::checkpoint(work, command).boxed()
+                });
+            }
+            Command::Undo(number, progress, reply) => {
+                self.begin(Some(reply), progress, move |work| {
+                    undoing::undo(work, number).boxed()
                 });
             }
             Command::Start(wait, progress, reply) => {

@@ -12,6 +12,7 @@
 //! it had made then is found by the next survey. Different sandboxes share nothing here.
 
 mod act;
+mod checkpointing;
 pub mod command;
 mod comparing;
 mod driver;
@@ -31,6 +32,7 @@ mod stall;
 mod starting;
 mod survey;
 mod tracked;
+mod undoing;
 mod works;
 
 use command::Message;
@@ -62,6 +64,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long a request that talks to the guest waits until it can.
 const LONGEST_WAIT_FOR_GUEST: Duration = Duration::from_secs(150);
+
+/// How much of a command is kept with its checkpoint, in characters.
+const LONGEST_COMMAND: usize = 200;
 
 /// What is known of a sandbox at a moment.
 #[derive(Debug, Clone)]
@@ -196,6 +201,28 @@ impl Sandbox {
         let woken = woken.await?;
         drop(turn);
         woken.await.map(drop)
+    }
+
+    /// Keeps what it is before a command, if it is one that keeps checkpoints.
+    ///
+    /// # Errors
+    /// None could be made: the command is not to be run.
+    pub async fn checkpoint(&self, command: &str) -> Result<(), Fault> {
+        if !self.view.borrow().record.spec.checkpoint {
+            return Ok(());
+        }
+        let command = command.chars().take(LONGEST_COMMAND).collect();
+        let place = self.queue().await;
+        let turn = place.first().await;
+        let silent = Progress::silent();
+        let made = self.send(|reply| Command::Checkpoint(command, silent, reply));
+        let made = made.await?;
+        drop(turn);
+        match made.await {
+            Ok(_) => Ok(()),
+            Err(fault) if fault.code == FaultCode::NotFound => Err(fault),
+            Err(fault) => Err(checkpointing::not_made(fault)),
+        }
     }
 
     /// Notes that a session is attached, until the guard is dropped.

@@ -38,6 +38,9 @@ pub(super) async fn reconcile(mut work: Work, fresh: bool) -> Outcome {
     if let Err(fault) = work.finish_restore(found.vmm.is_some()) {
         return Outcome::failed(work, fault);
     }
+    if let Err(fault) = work.finish_or_give_up_undo(found.vmm.is_some()).await {
+        return Outcome::failed(work, fault);
+    }
     let goal = repair(aim(&record), &found.survey);
     work.tell_what_is_wrong(goal, &found);
     let result = match goal {

@@ -75,6 +75,7 @@ impl Work {
         self.view.send_modify(|view| view.link = None);
         self.reach(Goal::AtRest).await?;
         self.pass("move-restored", Side::Before).await?;
+        self.replaces_undo()?;
         move_restored(&self.paths)?;
         self.pass("move-restored", Side::After).await?;
         Ok(self.settle(None).await?)

@@ -12,6 +12,7 @@
 
 use super::act::{Failure, Work};
 use super::works::{self, Outcome};
+use crate::checkpoints::Checkpoints;
 use crate::disks::DiskError;
 use crate::disks::space;
 use crate::fault_points::Side;
@@ -69,6 +70,7 @@ pub(super) async fn suspend_unused(mut work: Work, limit: Duration) -> Outcome {
 
 impl Work {
     async fn snapshot(&mut self, wanted: &Wanted) -> Result<(), Fault> {
+        self.finish_undo().await?;
         let record = self.record();
         let runs = record.state == SandboxState::Running;
         self.room_for_snapshot(runs)?;
@@ -117,7 +119,7 @@ impl Work {
     }
 
     /// Refused before the guest is stopped: at most, all of its memory and its disks are copied.
-    fn room_for_snapshot(&self, runs: bool) -> Result<(), Fault> {
+    pub(super) fn room_for_snapshot(&self, runs: bool) -> Result<(), Fault> {
         let mut needed =
             host::used(&self.paths.system_disk()) + host::used(&self.paths.work_disk());
         if runs {
@@ -140,7 +142,7 @@ impl Work {
         }
     }
 
-    fn run(&self) -> Result<Run, Fault> {
+    pub(super) fn run(&self) -> Result<Run, Fault> {
         let run = self.record().run;
         run.ok_or_else(|| Fault::new(FaultCode::Failed, "nothing is known of its VMM"))
     }
@@ -283,6 +285,11 @@ impl Work {
                 Err(error) => tracing::error!("{error}"),
             }
         }
+        match Checkpoints::of(self.paths.checkpoints()).clear_up() {
+            Ok(None) => {}
+            Ok(Some(why)) => self.gave_up_checkpoints(&why),
+            Err(error) => tracing::error!("{error}"),
+        }
     }
 
     /// A guest that a daemon before has halted to save it goes on; what was saved of it is of no use then.
@@ -366,7 +373,7 @@ enum Ends {
 
 /// A guest that stands still: dropped, it goes on.
 pub(super) struct Still {
-    vmm: Arc<dyn Vmm>,
+    pub(super) vmm: Arc<dyn Vmm>,
     paths: SandboxPaths,
     ends: Ends,
 }

@@ -36,6 +36,7 @@ impl Work {
 
     /// Boots: makes what is missing, starts the VMM, meets the agent, configures the guest.
     pub(super) async fn start(&mut self, wait: Wait) -> Result<(), Failure> {
+        self.finish_undo().await?;
         self.check_disks()?;
         disks::require_room(&self.services.layout.sandboxes()).map_err(|error| error.fault())?;
         // Before anything is made: a port that somebody else has is no reason to boot a guest.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// The parts of a file's first `size` bytes that have data, in order, as its file system tells them (lseek(2),
 /// `SEEK_DATA`): one that has no holes to tell of gives the whole. The file's own position is moved.
-pub(super) fn data(file: &File, size: u64) -> impl Iterator<Item = io::Result<Range<u64>>> {
+pub(crate) fn data(file: &File, size: u64) -> impl Iterator<Item = io::Result<Range<u64>>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let found = next(file, at, size).transpose()?;

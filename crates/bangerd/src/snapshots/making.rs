@@ -106,7 +106,10 @@ impl Making {
 
     /// Publishes files whose digests the manifest has already. Not made to last over a loss of power: who
     /// finds it damaged after one does without it.
-    pub(super) fn publish_passing(mut self, manifest: Manifest) -> Result<Snapshot, SnapshotError> {
+    ///
+    /// # Errors
+    /// As [`Making::publish`].
+    pub(crate) fn publish_passing(mut self, manifest: Manifest) -> Result<Snapshot, SnapshotError> {
         manifest::write(&self.path, &manifest, false)?;
         self.rename()?;
         Ok(Snapshot {

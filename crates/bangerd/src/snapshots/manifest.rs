@@ -1,14 +1,13 @@
 //! What a snapshot says of itself, in `manifest.json` beside its files.
 
 use super::digest::FileDigest;
+use super::sealed::{self, Unreadable};
 use super::{Fingerprint, SnapshotError};
 use crate::disks::DiskError;
 use crate::vmm::DiskRole;
 use banger_model::snapshot::Tag;
 use banger_model::{SandboxId, SandboxName};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -95,34 +94,8 @@ pub struct Manifest {
     pub files: BTreeMap<Part, FileDigest>,
 }
 
-/// The form on disk. The digest is that of the text of what the manifest says, without spaces.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    form: u32,
-    sha256: String,
-    says: Value,
-}
-
-/// What every form has, older and newer.
-#[derive(Deserialize)]
-struct Numbered {
-    form: u32,
-}
-
-fn digest_of(says: &Value) -> serde_json::Result<String> {
-    let sum = Sha256::digest(serde_json::to_vec(says)?);
-    Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 fn to_json(manifest: &Manifest) -> serde_json::Result<Vec<u8>> {
-    let says = serde_json::to_value(manifest)?;
-    let mut text = serde_json::to_vec_pretty(&Stored {
-        form: FORM,
-        sha256: digest_of(&says)?,
-        says,
-    })?;
-    text.push(b'\n');
-    Ok(text)
+    sealed::to_json(FORM, manifest)
 }
 
 fn from_json(directory: &Path, text: &[u8]) -> Result<Manifest, SnapshotError> {
@@ -134,20 +107,14 @@ fn from_json(directory: &Path, text: &[u8]) -> Result<Manifest, SnapshotError> {
     if text.len() as u64 > LONGEST {
         return Err(damaged(&format_args!("it is longer than {LONGEST} bytes")));
     }
-    let Numbered { form } = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
-    if form > FORM {
-        return Err(SnapshotError::Newer {
+    sealed::from_json(FORM, text).map_err(|unreadable| match unreadable {
+        Unreadable::Newer(form) => SnapshotError::Newer {
             directory: directory.to_owned(),
             form,
             known: FORM,
-        });
-    }
-    let stored: Stored = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
-    let digest = digest_of(&stored.says).map_err(|error| damaged(&error))?;
-    if digest != stored.sha256 {
-        return Err(damaged(&"it is not what was written"));
-    }
-    serde_json::from_value(stored.says).map_err(|error| damaged(&error))
+        },
+        Unreadable::Damaged(why) => damaged(&why),
+    })
 }
 
 /// Writes it into a directory that has none; it is durable when this returns and `durable` is asked for.
@@ -187,6 +154,7 @@ pub(super) fn read(directory: &Path) -> Result<Manifest, SnapshotError> {
 mod tests {
     use super::super::fixtures::manifest;
     use super::*;
+    use serde_json::Value;
 
     fn of(text: &[u8]) -> Result<Manifest, SnapshotError> {
         from_json(Path::new("/s"), text)
@@ -251,13 +219,7 @@ mod tests {
     fn what_is_signed_and_no_manifest_is_refused_too() {
         for says in [r#"{}"#, r#"{"files": {"../../evil": {}}}"#, "7"] {
             let says: Value = serde_json::from_str(says).expect("JSON");
-            let sha256 = digest_of(&says).expect("a digest");
-            let stored = Stored {
-                form: FORM,
-                sha256,
-                says,
-            };
-            let text = serde_json::to_vec(&stored).expect("text");
+            let text = sealed::to_json(FORM, &says).expect("text");
             of(&text).expect_err("no manifest");
         }
     }
@@ -266,13 +228,7 @@ mod tests {
     fn what_a_later_banger_adds_is_passed_over() {
         let mut says = serde_json::to_value(full()).expect("a value");
         says["added"] = "later".into();
-        let sha256 = digest_of(&says).expect("a digest");
-        let stored = Stored {
-            form: FORM,
-            sha256,
-            says,
-        };
-        let text = serde_json::to_vec(&stored).expect("text");
+        let text = sealed::to_json(FORM, &says).expect("text");
         assert_eq!(of(&text).expect("one"), full());
     }
 

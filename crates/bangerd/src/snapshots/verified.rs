@@ -1,6 +1,7 @@
 //! What was found to be as it was saved, so that it need not be read again.
 
 use super::digest::{FileDigest, digest};
+use crate::checkpoints::{self, Sum};
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io;
@@ -11,6 +12,9 @@ use std::time::{Duration, SystemTime};
 /// How long ago a file must have been written for a later write to have another time: file systems note times
 /// in steps of the kernel's tick, of at most 10 ms.
 const SETTLED: Duration = Duration::from_millis(20);
+
+/// How far the time of a file is set back whose contents are known: more than [`SETTLED`].
+const SET_BACK: Duration = Duration::from_secs(1);
 
 /// How many files are remembered; with more, all are forgotten.
 const MOST: usize = 4096;
@@ -70,6 +74,41 @@ impl Verified {
             self.remember(&found, &digest);
         }
         Ok(digest)
+    }
+
+    /// The digest of a file in the form of another: a sum is one that followed its changes.
+    ///
+    /// # Errors
+    /// It cannot be read, or is written meanwhile.
+    pub(crate) fn digest_like(&self, file: &File, form: &FileDigest) -> io::Result<FileDigest> {
+        if !checkpoints::matches(form) {
+            return self.digest(file);
+        }
+        let found = file.metadata()?;
+        if let Some(known) = self.known(&found).filter(checkpoints::matches) {
+            return Ok(known);
+        }
+        let sum = Sum::of(file)?.digest(found.size());
+        if Key::of(&file.metadata()?) != Key::of(&found) {
+            return Err(io::Error::other("it is written while it is read"));
+        }
+        if is_settled(&found) {
+            self.remember(&found, &sum);
+        }
+        Ok(sum)
+    }
+
+    /// Remembers the sum of a file that has followed what was written to it, and that nobody writes to now. Its
+    /// time is set back, so that any later write gives it another.
+    ///
+    /// # Errors
+    /// The host refuses.
+    pub(crate) fn remember_sum(&self, file: &File, sum: &FileDigest) -> io::Result<()> {
+        if let Some(time) = SystemTime::now().checked_sub(SET_BACK) {
+            file.set_modified(time)?;
+            self.remember(&file.metadata()?, sum);
+        }
+        Ok(())
     }
 
     /// The digest of a file that nobody else knows of yet, which is to be used from now on.

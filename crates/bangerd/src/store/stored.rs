@@ -56,6 +56,8 @@ struct StoredSpec {
     links: Vec<SandboxId>,
     init: Init,
     ephemeral: bool,
+    #[serde(default)]
+    checkpoint: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,6 +143,7 @@ impl From<&Spec> for StoredSpec {
             links: spec.links.iter().copied().collect(),
             init: spec.init,
             ephemeral: spec.ephemeral,
+            checkpoint: spec.checkpoint,
         }
     }
 }
@@ -174,6 +177,7 @@ impl TryFrom<StoredSpec> for Spec {
             links: stored.links.into_iter().collect(),
             init: stored.init,
             ephemeral: stored.ephemeral,
+            checkpoint: stored.checkpoint,
             publish: vec![],
             labels: Labels::new(),
         })

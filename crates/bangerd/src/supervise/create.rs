@@ -10,6 +10,7 @@ use crate::progress::Progress;
 use crate::record::{OnBridge, Record};
 use crate::registry::Reservation;
 use crate::sandbox::{self, Command, Origin, Sandbox};
+use crate::vmm::Vmm;
 use banger_model::SandboxId;
 use banger_model::capacity::Begins;
 use banger_model::spec::{NetworkMode, Source, Spec, Wait};
@@ -37,6 +38,9 @@ impl Supervisor {
         going: &Going,
     ) -> Result<Arc<Sandbox>, Fault> {
         let id = reservation.id;
+        if spec.checkpoint {
+            self.services.vmm().await?.can_save()?;
+        }
         let making = self.make(reservation, spec, origin, start, &going.progress);
         self.or_nothing(id, making, going).await
     }

@@ -1,6 +1,7 @@
 //! What operations do, whether a request began them here or the daemon before did.
 
 use super::Supervisor;
+use crate::checkpoints::{Checkpoints, Kept};
 use crate::images::Image;
 use crate::kernels::{Kernel, KernelSource};
 use crate::layout::SandboxPaths;
@@ -9,8 +10,9 @@ use crate::progress::{Progress, Told};
 use crate::record::Record;
 use crate::sandbox::command::{Back, parse_signal};
 use crate::sandbox::{self, Command, PlaceInLine, Reply, Sandbox, Wanted};
+use crate::services::blocking;
 use banger_model::admission::Refusal;
-use banger_model::{ArtifactName, SandboxState};
+use banger_model::{ArtifactName, SandboxState, Wait};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::artifact::KernelImport;
 use rustix::process::Signal;
@@ -53,7 +55,10 @@ impl Supervisor {
             }
         };
         let asked = match again {
-            true => rest_of(&sandbox, asked).await,
+            true => match asked {
+                Asked::Undo { to } => self.rest_of_undo(&sandbox, to).await?,
+                asked => rest_of(&sandbox, asked).await,
+            },
             false => asked,
         };
         if again && self.is_made(&sandbox, &asked).await {
@@ -117,6 +122,20 @@ impl Supervisor {
         paths.snapshot(tag).exists()
     }
 
+    /// Of an undo that was done, what is left is that the guest goes on.
+    async fn rest_of_undo(&self, sandbox: &Sandbox, to: u32) -> Result<Asked, Fault> {
+        sandbox.settled().await;
+        let paths = SandboxPaths::of(&self.services.layout, sandbox.id);
+        let listed = blocking(move || Ok(Checkpoints::of(paths.checkpoints()).list()?)).await?;
+        let is_done = |newest: &Kept| newest.undone && newest.number == to;
+        Ok(match listed.last().is_some_and(is_done) {
+            true => Asked::Start {
+                wait: Wait::default(),
+            },
+            false => Asked::Undo { to },
+        })
+    }
+
     /// Makes an image of the host's own distribution.
     ///
     /// # Errors
@@ -168,6 +187,7 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         Asked::Snapshot { tag } => Command::Snapshot(Wanted::Tagged(tag.clone()), progress, reply),
         Asked::Suspend => Command::Suspend(progress, reply),
         Asked::Restore { tag } => Command::Restore(Back::To(tag.clone()), progress, reply),
+        Asked::Undo { to } => Command::Undo(*to, progress, reply),
         // These are no driver's, or take more than what was asked.
         Asked::Rename { .. }
         | Asked::Promote { .. }

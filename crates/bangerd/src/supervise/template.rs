@@ -173,6 +173,7 @@ impl Supervisor {
         let request = plain(&request);
         let mut spec = Spec {
             nat: false,
+            checkpoint: false,
             networks: BTreeSet::new(),
             links: BTreeSet::new(),
             publish: vec![],

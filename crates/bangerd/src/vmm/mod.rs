@@ -21,7 +21,7 @@ pub mod qemu;
 
 pub use error::VmmError;
 pub use machine::{AGENT_PORT, Accelerator, Disk, DiskRole, Machine, Network, Saved};
-pub use paused::{Paused, Unwritten};
+pub use paused::{Earlier, Paused, Unwritten};
 pub use process::{ExitReport, ProcessIdentity};
 
 use crate::layout::SandboxPaths;
@@ -61,6 +61,21 @@ pub trait Vmm: Send + Sync {
         guest: &'a Paused<'a>,
         into: &'a Saved,
     ) -> BoxFuture<'a, Result<(), VmmError>>;
+
+    /// As [`Vmm::save`], over an earlier memory of this guest: what differs is written, after it was noted. Read
+    /// is what the guest has written since its VMM was started; all of it with [`Unwritten::Unknown`].
+    fn save_over<'a>(
+        &'a self,
+        guest: &'a Paused<'a>,
+        into: &'a Saved,
+        earlier: std::sync::Arc<dyn Earlier>,
+    ) -> BoxFuture<'a, Result<(), VmmError>>;
+
+    /// Whether it can save a guest, and go on with one.
+    ///
+    /// # Errors
+    /// Why not.
+    fn can_save(&self) -> Result<(), VmmError>;
 
     /// Lets a guest that is paused go on, beginning with the write that paused it.
     fn go_on<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>>;

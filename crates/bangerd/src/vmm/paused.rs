@@ -17,6 +17,16 @@ pub struct Paused<'a> {
     pub unwritten: Unwritten,
 }
 
+/// A saved memory that is brought up to date, instead of being written as a whole.
+pub trait Earlier: Send + Sync {
+    /// Is given each part that is about to be written over: where it is, and what is there. Once for each place,
+    /// as whole pages, by several threads.
+    ///
+    /// # Errors
+    /// It could not be noted: nothing is written there then.
+    fn note(&self, at: u64, old: &[u8]) -> std::io::Result<()>;
+}
+
 /// What is in those pages of a guest's memory that it has not written since its VMM was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unwritten {

@@ -41,6 +41,10 @@ pub(super) enum Scenario {
     Fork,
     /// One that runs goes on as a fork of it.
     Promote,
+    /// What one that runs is before a command is kept, for the second time.
+    Checkpoint,
+    /// One that runs is taken back to what it was before a command.
+    Undo,
     /// The VMM ends of itself.
     End,
     /// Of one that could not be stopped.
@@ -63,7 +67,7 @@ const WITHOUT_VMM: [HostObject; 5] = [
 ];
 
 impl Scenario {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Create,
         Self::Start,
         Self::StartAgain,
@@ -83,6 +87,8 @@ impl Scenario {
         Self::Forked,
         Self::Fork,
         Self::Promote,
+        Self::Checkpoint,
+        Self::Undo,
         Self::End,
         Self::Repair,
         Self::RepairDeletion,
@@ -106,7 +112,9 @@ impl Scenario {
             Self::Start | Self::StartAgain | Self::Resume => start,
             // Shut down in order, the VMM has gone before it is looked for.
             Self::Stop | Self::End => of(Goal::AtRest, &WITHOUT_VMM),
-            Self::Restore | Self::Promote => [of(Goal::AtRest, &HostObject::ALL), start].concat(),
+            Self::Restore | Self::Promote | Self::Undo => {
+                [of(Goal::AtRest, &HostObject::ALL), start].concat()
+            }
             Self::Kill | Self::Suspend => of(Goal::AtRest, &HostObject::ALL),
             Self::Restart => [of(Goal::AtRest, &WITHOUT_VMM), start].concat(),
             Self::DeleteRunning => of(Goal::Absent, &HostObject::ALL),
@@ -116,6 +124,7 @@ impl Scenario {
             | Self::GrowStopped
             | Self::Snapshot
             | Self::Diff
+            | Self::Checkpoint
             | Self::Forked => vec![],
             Self::Repair => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
             Self::RepairDeletion => of(Goal::Absent, &[StateDirectory, WorkDisk]),
@@ -142,7 +151,10 @@ impl Scenario {
     /// Whether its record is different afterwards: of a snapshot the directory says that it is there, and reading
     /// changes nothing.
     pub(super) const fn changes_the_record(self) -> bool {
-        !matches!(self, Self::Snapshot | Self::Diff | Self::Forked)
+        !matches!(
+            self,
+            Self::Snapshot | Self::Diff | Self::Forked | Self::Checkpoint
+        )
     }
 
     /// Whether it is in the journal: what happens by itself is not, nor what only reads.
@@ -150,7 +162,7 @@ impl Scenario {
         // A fork's creation is the fork's.
         !matches!(
             self,
-            Self::End | Self::Reconcile | Self::Diff | Self::Forked
+            Self::End | Self::Reconcile | Self::Diff | Self::Forked | Self::Checkpoint
         )
     }
 
@@ -164,10 +176,13 @@ impl Scenario {
             Self::StartAgain | Self::Stop | Self::Kill | Self::Restart => &["stopped", "running"],
             Self::DeleteRunning => &["", "running", "stopped"],
             Self::DeleteStopped => &["", "stopped"],
-            Self::Set | Self::Grow | Self::Snapshot | Self::Diff | Self::Forked => {
-                &["running", "stopped"]
-            }
-            Self::Suspend | Self::Resume | Self::Restore | Self::Promote => {
+            Self::Set
+            | Self::Grow
+            | Self::Snapshot
+            | Self::Diff
+            | Self::Forked
+            | Self::Checkpoint => &["running", "stopped"],
+            Self::Suspend | Self::Resume | Self::Restore | Self::Promote | Self::Undo => {
                 &["running", "suspended", "stopped"]
             }
             Self::GrowStopped | Self::End | Self::Repair | Self::Reconcile => &["stopped"],
@@ -190,13 +205,20 @@ impl Scenario {
             Self::Start => Value::Null,
             _ => "agent".into(),
         };
-        create(world, name, &start);
+        match self {
+            Self::Undo | Self::Checkpoint => create_with(world, name, &start, true),
+            _ => create(world, name, &start),
+        }
         write_precious(&directory(world, name));
         match self {
             Self::StartAgain | Self::DeleteStopped | Self::GrowStopped => good(world, name, "stop"),
             Self::Resume => good(world, name, "suspend"),
             Self::Restore => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
             Self::Promote => drop(post(world, "", &fork(&fork_of(name), name, true))),
+            Self::Undo | Self::Checkpoint => {
+                let made = checkpoint(world, name).expect("an answer");
+                assert_eq!(made.status, 200, "{name}");
+            }
             Self::Repair => hindered(world, name, "remove-runtime-directory.before", "kill"),
             Self::RepairDeletion => hindered(world, name, "remove-work-disk.before", "delete"),
             _ => {}
@@ -219,6 +241,8 @@ impl Scenario {
                 let path = format!("/{name}/promote");
                 drop(post(world, &path, &json!({"fork": fork_of(name)})));
             }
+            Self::Checkpoint => drop(checkpoint(world, name)),
+            Self::Undo => drop(post(world, &format!("/{name}/undo"), &json!({}))),
             Self::Stop => drop(verb(world, name, "stop")),
             Self::Kill => drop(verb(world, name, "kill")),
             Self::Restart => drop(verb(world, name, "restart")),
@@ -275,6 +299,11 @@ fn machine(name: &str, start: &Value) -> Value {
     })
 }
 
+fn checkpoint(world: &World, name: &str) -> std::io::Result<api::Answer> {
+    let path = format!("/{name}/checkpoints");
+    post(world, &path, &json!({"command": "make"}))
+}
+
 fn tagged() -> Value {
     json!({"tag": "good"})
 }
@@ -282,7 +311,13 @@ fn tagged() -> Value {
 /// # Panics
 /// When it cannot be created.
 pub(super) fn create(world: &World, name: &str, start: &Value) {
-    let answer = post(world, "", &machine(name, start)).expect("an answer");
+    create_with(world, name, start, false);
+}
+
+fn create_with(world: &World, name: &str, start: &Value, checkpoint: bool) {
+    let mut machine = machine(name, start);
+    machine["checkpoint"] = checkpoint.into();
+    let answer = post(world, "", &machine).expect("an answer");
     let last = answer.last_event().expect("an end");
     assert_eq!(last["event"], "done", "{name}: {last}");
 }

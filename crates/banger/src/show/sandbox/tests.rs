@@ -25,6 +25,7 @@ fn sample() -> Sandbox {
         links: vec![],
         init: Init::Auto,
         ephemeral: false,
+        checkpoint: false,
         publish: vec![],
         labels: [("ci".into(), String::new())].into(),
         created_at: 1000,

@@ -139,6 +139,7 @@ mod tests {
             paths.vmm_log(),
             paths.snapshots(),
             paths.snapshot(&tag),
+            paths.checkpoints(),
             paths.resume(),
             paths.origin(),
             paths.restored(),
@@ -197,7 +198,7 @@ mod tests {
             .matches("-> PathBuf")
             .count();
         assert_eq!(
-            functions, 36,
+            functions, 37,
             "add the new path to `Place` and to the test above"
         );
     }

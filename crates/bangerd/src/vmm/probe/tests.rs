@@ -3,7 +3,7 @@ mod t1 {
     use crate::layout::SandboxPaths;
     use crate::vmm::qemu::{Program, Version};
     use crate::vmm::{
-        Backend, DiskRole, ExitReport, Launched, Machine, MachineFingerprint, Paused,
+        Backend, DiskRole, Earlier, ExitReport, Launched, Machine, MachineFingerprint, Paused,
         ProcessIdentity, RunState, Saved,
     };
     use std::fs;
@@ -81,6 +81,19 @@ mod t1 {
             _: &'a Saved,
         ) -> BoxFuture<'a, Result<(), VmmError>> {
             unreachable!("a probe's guest is never saved")
+        }
+
+        fn save_over<'a>(
+            &'a self,
+            _: &'a Paused<'a>,
+            _: &'a Saved,
+            _: Arc<dyn Earlier>,
+        ) -> BoxFuture<'a, Result<(), VmmError>> {
+            unreachable!("a probe's guest is never saved")
+        }
+
+        fn can_save(&self) -> Result<(), VmmError> {
+            Ok(())
         }
 
         fn power_button<'a>(&'a self, _: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {

@@ -20,12 +20,13 @@ pub use survey::{FLOOR, PROGRAM_VARIABLE, Places, Program, Version};
 
 use super::process::{ExitReport, log_tail};
 use super::{
-    Backend, DiskRole, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity, RunState,
-    Saved, Vmm, VmmError,
+    Backend, DiskRole, Earlier, Launched, Machine, MachineFingerprint, Paused, ProcessIdentity,
+    RunState, Saved, Vmm, VmmError,
 };
 use crate::layout::SandboxPaths;
 use futures_util::future::BoxFuture;
 use qmp::{Qmp, QmpError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The run state of a guest that was paused because the host's disk is full (`RunState` of QEMU's
@@ -134,6 +135,19 @@ impl Vmm for Qemu {
         into: &'a Saved,
     ) -> BoxFuture<'a, Result<(), VmmError>> {
         Box::pin(save::save(self, guest, into))
+    }
+
+    fn save_over<'a>(
+        &'a self,
+        guest: &'a Paused<'a>,
+        into: &'a Saved,
+        earlier: Arc<dyn Earlier>,
+    ) -> BoxFuture<'a, Result<(), VmmError>> {
+        Box::pin(save::save_over(self, guest, into, earlier))
+    }
+
+    fn can_save(&self) -> Result<(), VmmError> {
+        save::can_save(self)
     }
 
     fn go_on<'a>(&'a self, paths: &'a SandboxPaths) -> BoxFuture<'a, Result<(), VmmError>> {

@@ -5,7 +5,8 @@ use super::qmp::{Qmp, QmpError};
 use super::survey::Version;
 use super::{COMMAND_LIMIT, Qemu};
 use crate::layout::SandboxPaths;
-use crate::vmm::{Paused, Saved, VmmError};
+use crate::vmm::{Earlier, Paused, Saved, VmmError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The least version that can load what is saved: 8.2 has a migration from a file, and memory that is
@@ -22,20 +23,43 @@ pub(super) async fn pause(qemu: &Qemu, paths: &SandboxPaths) -> Result<(), VmmEr
     halted.await.map_err(failed("halt the guest"))
 }
 
-/// See [`crate::vmm::Vmm::save`].
-pub(super) async fn save(qemu: &Qemu, guest: &Paused<'_>, into: &Saved) -> Result<(), VmmError> {
+/// See [`crate::vmm::Vmm::can_save`].
+pub(super) fn can_save(qemu: &Qemu) -> Result<(), VmmError> {
     if qemu.program.version < SAVE_FLOOR {
         return Err(VmmError::CannotSave {
             found: qemu.program.version.to_string(),
             floor: SAVE_FLOOR.to_string(),
         });
     }
+    Ok(())
+}
+
+/// See [`crate::vmm::Vmm::save`].
+pub(super) async fn save(qemu: &Qemu, guest: &Paused<'_>, into: &Saved) -> Result<(), VmmError> {
+    can_save(qemu)?;
     let region = devices(qemu, guest, into).await?;
     let (unwritten, file) = (guest.unwritten, into.memory.clone());
-    let saving = tokio::task::spawn_blocking(move || memory::save(&region, unwritten, &file));
-    let saved = saving
-        .await
-        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    copied(move || memory::save(&region, unwritten, &file)).await
+}
+
+/// See [`crate::vmm::Vmm::save_over`].
+pub(super) async fn save_over(
+    qemu: &Qemu,
+    guest: &Paused<'_>,
+    into: &Saved,
+    earlier: Arc<dyn Earlier>,
+) -> Result<(), VmmError> {
+    can_save(qemu)?;
+    let region = devices(qemu, guest, into).await?;
+    let (unwritten, file) = (guest.unwritten, into.memory.clone());
+    copied(move || memory::save_over(&region, unwritten, &file, &*earlier)).await
+}
+
+async fn copied(
+    copy: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+) -> Result<(), VmmError> {
+    let saved = tokio::task::spawn_blocking(copy).await;
+    let saved = saved.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     saved.map_err(|source| VmmError::Memory { source })
 }
 

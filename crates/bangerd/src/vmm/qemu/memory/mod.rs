@@ -11,7 +11,8 @@
 mod address;
 mod pages;
 
-use super::super::{ProcessIdentity, Unwritten};
+use super::super::{Earlier, ProcessIdentity, Unwritten};
+use crate::checkpoints::differing;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -36,6 +37,35 @@ pub(super) struct Region {
 
 /// Writes the memory of a guest that stands still into a file: a new one, or one that has the rest.
 pub(super) fn save(region: &Region, unwritten: Unwritten, into: &Path) -> io::Result<()> {
+    let onto = match unwritten {
+        Unwritten::InPlace => Onto::Whatever,
+        Unwritten::Zeros | Unwritten::Unknown => Onto::Zeros,
+    };
+    copy(
+        region,
+        unwritten,
+        || open(into, unwritten, region.size),
+        onto,
+    )
+}
+
+/// Writes what differs over a whole memory of an earlier moment, which `earlier` is told of before.
+pub(super) fn save_over(
+    region: &Region,
+    unwritten: Unwritten,
+    into: &Path,
+    earlier: &dyn Earlier,
+) -> io::Result<()> {
+    let open = || open(into, Unwritten::InPlace, region.size);
+    copy(region, unwritten, open, Onto::Earlier(earlier))
+}
+
+fn copy(
+    region: &Region,
+    unwritten: Unwritten,
+    open: impl FnOnce() -> io::Result<File>,
+    onto: Onto<'_>,
+) -> io::Result<()> {
     let memory = File::open(format!("/proc/{}/mem", region.process.pid))?;
     let map = File::open(format!("/proc/{}/pagemap", region.process.pid))?;
     // Both are of one process, for as long as they are open: looked at after they were opened.
@@ -45,7 +75,7 @@ pub(super) fn save(region: &Region, unwritten: Unwritten, into: &Path) -> io::Re
             "the process has ended",
         ));
     }
-    let into = open(into, unwritten, region.size)?;
+    let into = open()?;
     let page = rustix::param::page_size() as u64;
     let runs = match unwritten {
         Unwritten::Unknown => std::iter::once(0..region.size / page).collect(),
@@ -55,7 +85,7 @@ pub(super) fn save(region: &Region, unwritten: Unwritten, into: &Path) -> io::Re
         memory: &memory,
         address: region.address,
         into: &into,
-        skip_zeros: unwritten != Unwritten::InPlace,
+        onto,
         page,
     };
     copy.pieces(&pages::pieces(&runs, (PIECE / page).max(1)))
@@ -91,9 +121,19 @@ struct Copy<'a> {
     memory: &'a File,
     address: u64,
     into: &'a File,
-    /// What is written has zeros where nothing is written.
-    skip_zeros: bool,
+    onto: Onto<'a>,
     page: u64,
+}
+
+/// What is in the file that is written to.
+#[derive(Clone, Copy)]
+enum Onto<'a> {
+    /// Zeros: those need not be written.
+    Zeros,
+    /// It does not matter.
+    Whatever,
+    /// An earlier memory: what is the same need not be written.
+    Earlier(&'a dyn Earlier),
 }
 
 impl Copy<'_> {
@@ -130,12 +170,31 @@ impl Copy<'_> {
         );
         buffer.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
         self.memory.read_exact_at(buffer, self.address + offset)?;
-        if !self.skip_zeros {
-            return self.into.write_all_at(buffer, offset);
-        }
         let page = usize::try_from(self.page).map_err(io::Error::other)?;
-        for run in data(buffer, page) {
+        match self.onto {
+            Onto::Whatever => self.into.write_all_at(buffer, offset),
+            Onto::Zeros => self.runs(buffer, offset, data(buffer, page), None),
+            Onto::Earlier(earlier) => {
+                let mut old = vec![0; buffer.len()];
+                self.into.read_exact_at(&mut old, offset)?;
+                let runs = differing(&old, buffer);
+                self.runs(buffer, offset, runs, Some((&old, earlier)))
+            }
+        }
+    }
+
+    fn runs(
+        &self,
+        buffer: &[u8],
+        offset: u64,
+        runs: Vec<Range<usize>>,
+        before: Option<(&[u8], &dyn Earlier)>,
+    ) -> io::Result<()> {
+        for run in runs {
             let at = offset + run.start as u64;
+            if let Some((old, earlier)) = before {
+                earlier.note(at, old.get(run.clone()).unwrap_or_default())?;
+            }
             let bytes = buffer.get(run).unwrap_or_default();
             self.into.write_all_at(bytes, at)?;
         }

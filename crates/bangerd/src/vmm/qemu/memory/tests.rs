@@ -107,6 +107,36 @@ mod t1 {
         assert!(std::fs::read(guest.file()).expect("read") == guest.memory());
     }
 
+    struct Notes(std::sync::Mutex<Vec<(u64, Vec<u8>)>>);
+
+    impl Earlier for Notes {
+        fn note(&self, at: u64, old: &[u8]) -> io::Result<()> {
+            let mut notes = self.0.lock().expect("whole");
+            notes.push((at, old.to_vec()));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn over_an_earlier_memory_only_what_differs_is_written_and_what_was_there_is_noted() {
+        let mut guest = Guest::new();
+        let page = rustix::param::page_size() as u64;
+        for at in [1, 5, 2000] {
+            guest.write(at, 7);
+        }
+        save(&guest.region(), Unwritten::Zeros, &guest.file()).expect("saved");
+        guest.write(5, 8);
+        guest.write(2999, 9);
+        let notes = Notes(Default::default());
+        let saved = save_over(&guest.region(), Unwritten::Zeros, &guest.file(), &notes);
+        saved.expect("saved");
+        assert!(std::fs::read(guest.file()).expect("read") == guest.memory());
+        let mut noted = notes.0.into_inner().expect("whole");
+        noted.sort();
+        let of = |byte| vec![byte; usize::try_from(page).expect("fits")];
+        assert_eq!(noted, [(5 * page, of(7)), (2999 * page, of(0))]);
+    }
+
     #[test]
     fn nothing_is_saved_over_a_file_or_from_a_process_that_has_ended() {
         let guest = Guest::new();
