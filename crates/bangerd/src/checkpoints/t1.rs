@@ -251,10 +251,10 @@ fn an_undo_that_broke_off_anywhere_is_done_again_to_the_same() {
             undo.take_back(&paths).expect("taken back");
         }
         if done >= 2 {
-            fs::remove_dir_all(ground.checkpoints().place(3)).expect("removed");
+            crate::snapshots::remove(&ground.checkpoints().place(3)).expect("removed");
         }
         if done >= 3 {
-            fs::remove_dir_all(ground.checkpoints().place(2)).expect("removed");
+            crate::snapshots::remove(&ground.checkpoints().place(2)).expect("removed");
         }
         assert!(Undo::is_begun(&ground.checkpoints()));
         let again = Undo::begun(&ground.checkpoints())

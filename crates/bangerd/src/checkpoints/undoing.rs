@@ -18,7 +18,7 @@ use banger_model::{SandboxId, SandboxName};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An undo that was decided on.
 #[derive(Debug, Clone)]
@@ -87,16 +87,16 @@ impl Undo {
     pub fn verify(&self, verified: &Verified) -> Result<(), SnapshotError> {
         let newest = self.newer.first().unwrap_or(&self.target);
         for (part, expected) in &newest.entry.parts {
-            compare(verified, self.checkpoints.base(*part), expected)?;
+            compare(verified, &self.checkpoints.base(*part), expected)?;
         }
         for kept in &self.newer {
             for (part, expected) in &kept.entry.logs {
-                compare(verified, kept.directory.join(log_name(*part)), expected)?;
+                compare(verified, &kept.directory.join(log_name(*part)), expected)?;
             }
         }
         let devices = self.target.directory.join(Part::Devices.name());
         match &self.target.entry.devices {
-            Some(expected) => compare(verified, devices, expected),
+            Some(expected) => compare(verified, &devices, expected),
             None => Err(damaged(
                 &self.target.directory,
                 Part::Devices.name(),
@@ -258,15 +258,15 @@ fn intent(checkpoints: &Checkpoints) -> PathBuf {
 
 fn compare(
     verified: &Verified,
-    path: PathBuf,
+    path: &Path,
     expected: &snapshots::FileDigest,
 ) -> Result<(), SnapshotError> {
-    let opened = File::open(&path).and_then(|file| verified.digest_like(&file, expected));
-    let found = opened.map_err(DiskError::io("read", &path))?;
+    let opened = File::open(path).and_then(|file| verified.digest_like(&file, expected));
+    let found = opened.map_err(DiskError::io("read", path))?;
     if found == *expected {
         return Ok(());
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let above = path.parent().unwrap_or(&path);
+    let above = path.parent().unwrap_or(path);
     Err(damaged(above, &name, "is not what was saved"))
 }
