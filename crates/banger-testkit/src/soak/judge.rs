@@ -77,6 +77,8 @@ pub struct Seen {
     pub vmms: BTreeMap<u32, String>,
     /// Processes that are neither daemon, helper, VMM nor ours.
     pub strangers: Vec<String>,
+    /// Short ids of machines whose published ports a process carries.
+    pub carriers: Vec<String>,
     /// Files of each machine's state directory, by id.
     pub kept: BTreeMap<String, BTreeSet<String>>,
     /// Runtime directories of machines, by short id.
@@ -227,6 +229,9 @@ fn host_complaints(seen: &Seen) -> Vec<String> {
         ports.filter(|port| **port != 0).map(u16::to_string),
         "port",
     ));
+    let outlived = seen.carriers.iter().filter(|id| !short_ids.contains(*id));
+    wrong.extend(outlived.map(|id| format!("left behind: the carrier of {id}")));
+    wrong.extend(doubled(seen.carriers.iter().cloned(), "carrier of"));
     wrong.extend(
         seen.strangers
             .iter()

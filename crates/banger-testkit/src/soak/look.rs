@@ -196,7 +196,9 @@ fn processes(world: &World, seen: &mut Seen) {
             .map(|(_, rest)| short(rest));
         let program = line.split(' ').next().unwrap_or_default();
         let is_helper = program.ends_with("/banger-root");
+        let carrier = carried(&line);
         match vmm {
+            None if let Some(id) = carrier => seen.carriers.push(id),
             // It has ended meanwhile, or serves.
             _ if line.is_empty() || Some(pid) == daemon || is_helper => {}
             Some(id) if !line.contains("__launch") => drop(seen.vmms.insert(pid, id)),
@@ -205,9 +207,24 @@ fn processes(world: &World, seen: &mut Seen) {
     }
 }
 
+/// Whose published ports a process carries, by the directory of its socket.
+fn carried(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(" __carry ")?;
+    let (socket, _) = rest.split_once("/carry.sock")?;
+    socket.rsplit('/').next().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_carrier_is_known_with_the_machine_that_it_is_of() {
+        let line = "bangerd __carry /w/run/banger/vm/711154b4/carry.sock {\"pid\":7951}";
+        assert_eq!(carried(line).as_deref(), Some("711154b4"));
+        assert_eq!(carried("bangerd serve"), None);
+        assert_eq!(carried("bangerd __carry"), None);
+    }
 
     #[test]
     fn a_mark_reads_back_and_is_one_machine_s_alone() {

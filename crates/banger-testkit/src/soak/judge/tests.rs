@@ -122,6 +122,12 @@ fn processes_sockets_and_files_that_are_nobody_s_or_missing_are_told() {
     is_told(
         &stopped,
         "stopped",
+        &|s| s.carriers = vec!["0".repeat(8)],
+        "left behind: the carrier of 0",
+    );
+    is_told(
+        &stopped,
+        "stopped",
         &|s| s.staging = vec!["x".into()],
         "staged: x",
     );

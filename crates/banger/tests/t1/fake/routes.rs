@@ -193,6 +193,8 @@ fn one(state: &Shared, method: &str, reference: &str, rest: &[&str]) -> Reply {
             json!({"event": "accepted", "op": "op-1"}),
             json!({"event": "done", "result": found}),
         ]),
+        // The machine keeps none.
+        ("POST", ["checkpoints"]) => json_reply(&Value::Null),
         ("GET", ["logs", _]) => reply(200, "booting\r\n\x1b]0;evil\x07\n"),
         ("GET", ["ports"]) => json_reply(&json!([
             {"protocol": "tcp", "address": "0.0.0.0", "port": 80, "pid": 5, "process": "web"}])),

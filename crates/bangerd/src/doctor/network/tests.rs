@@ -39,7 +39,7 @@ fn a_host_on_which_all_is_well_passes() {
     Pass network: guests are on the bridge br-fc, 172.16.0.0/24 and fd07:707:707::/64: the root helper is there
     Pass root helper: banger-root 0.1.0 at /opt/banger-root
     Pass bridge: br-fc, 172.16.0.0/24 and fd07:707:707::/64, MTU 1500, 3 of 1024 ports
-    Pass rules: whole, digest 540efb02ef053883
+    Pass rules: whole, digest e6b0104433713863
     Pass firewall: lets packets of guests through: to the outside by IPv4, to the outside by IPv6, to the host's names
     Pass names: vm is served at 127.0.0.1:42069
     Pass names: systemd-resolved asks for vm at 127.0.0.1:42069, on br-fc
