@@ -18,8 +18,8 @@ Examples:
   banger vm diff dev --stat               how much, and where
   banger vm diff dev good --exit-code     1 if anything is different
 
-A is added, M changed and in what, D removed. Times alone are no change. Read from its disks, its work disk as
-/root: nothing has to be in the machine, and one that runs stands still for a moment. What cannot be printed in a
+A is added, M changed and in what, D removed. Times alone are no change. Read from its disks, its work disk as \
+/root: nothing has to be in the machine, and one that runs stands still for a moment. What cannot be printed in a \
 name is shown as \\xNN.";
 
 /// Show which files of a machine are different from its image or a snapshot

@@ -19,7 +19,7 @@ Examples:
   banger vm undo dev                 /srv is there again
   banger vm undo dev 3               what dev was before its last three commands
 
-Files, memory and running programs of the machine are what they were before the command; what was outside of the
+Files, memory and running programs of the machine are what they were before the command; what was outside of the \
 machine stays as it is. What has happened since is lost. `banger vm history` lists what can be undone.";
 
 /// Take a machine back to what it was before its last commands
