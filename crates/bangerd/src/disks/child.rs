@@ -211,8 +211,15 @@ mod tests {
             let read = stdout.read(&mut line).expect("reads");
             let text = String::from_utf8_lossy(&line[..read]).trim().to_owned();
             drop(child);
-            let state = std::fs::read_to_string(format!("/proc/{text}/stat")).unwrap_or_default();
-            assert!(state.is_empty() || state.contains(") Z "), "{state}");
+            let state =
+                || std::fs::read_to_string(format!("/proc/{text}/stat")).unwrap_or_default();
+            let has_ended = |state: &str| state.is_empty() || state.contains(") Z ");
+            // It is killed and may still be on its way out.
+            let until = std::time::Instant::now() + Duration::from_secs(10);
+            while !has_ended(&state()) && std::time::Instant::now() < until {
+                std::thread::yield_now();
+            }
+            assert!(has_ended(&state()), "{}", state());
         }
     }
 }
