@@ -6,6 +6,7 @@
 pub mod accelerators;
 pub mod api;
 pub mod audit;
+mod blocks;
 pub mod checkpoints;
 pub mod config;
 pub mod diff;

@@ -3,7 +3,8 @@
 //! A record is its place and its length, and the bytes; of zeros the length alone. Within one log no place occurs
 //! twice, so that records may come in any order, and applying them twice is applying them once.
 
-use super::sum::{BLOCK, Sum};
+use super::sum::Sum;
+use crate::blocks::{BLOCK, is_zeros, put};
 use crate::snapshots::{FileDigest, digest};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -159,24 +160,11 @@ fn read_up_to(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     Ok(done)
 }
 
-/// Writes a part of a file; zeros become a hole where the file system has those.
-pub(super) fn put(to: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    if is_zeros(bytes) && fallocate(to, hole, at, bytes.len() as u64).is_ok() {
-        return Ok(());
-    }
-    to.write_all_at(bytes, at)
-}
-
-pub(super) fn is_zeros(bytes: &[u8]) -> bool {
-    static NOTHING: [u8; BLOCK] = [0; BLOCK];
-    bytes.chunks(BLOCK).all(|part| NOTHING.starts_with(part))
-}
-
 #[cfg(test)]
 mod t1 {
     use super::*;
+    use crate::blocks::make_same;
+    use proptest::prelude::*;
     use std::fs;
 
     fn ground() -> (tempfile::TempDir, File, std::path::PathBuf) {
@@ -201,7 +189,8 @@ mod t1 {
     }
 
     fn all(file: &File) -> Vec<u8> {
-        let mut bytes = vec![0; 64 << 10];
+        let size = file.metadata().expect("there").len();
+        let mut bytes = vec![0; usize::try_from(size).expect("fits")];
         file.read_exact_at(&mut bytes, 0).expect("read");
         bytes
     }
@@ -259,6 +248,43 @@ mod t1 {
             fs::write(&path, bytes).expect("written");
             let before = Before::open(&path).expect("there");
             assert!(before.take_back(&file).is_err(), "{at} {length}");
+        }
+    }
+
+    type Writes = Vec<(u64, u8)>;
+
+    fn file(size: u64, writes: &Writes) -> File {
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(size << 12).expect("set");
+        for (block, byte) in writes {
+            if *block < size {
+                file.write_all_at(&[*byte; 4096], block << 12)
+                    .expect("written");
+            }
+        }
+        file
+    }
+
+    fn writes() -> impl Strategy<Value = Writes> {
+        prop::collection::vec((0_u64..700, any::<u8>()), 0..30)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn files_become_the_same_and_the_log_leads_back(
+            one in writes(), two in writes(), size in 1_u64..700, other in 1_u64..700,
+        ) {
+            let place = tempfile::tempdir().expect("a directory");
+            let path = place.path().join("log");
+            let (to, as_is) = (file(size, &one), file(other, &two));
+            let (was, log) = (all(&to), Log::create(&path).expect("begun"));
+            make_same(&to, &as_is, &|at, old| log.note(at, old)).expect("made");
+            prop_assert_eq!(all(&to), all(&as_is));
+            to.set_len(size << 12).expect("set");
+            Before::open(&path).expect("there").apply(&to).expect("applied");
+            to.set_len(size << 12).expect("set");
+            prop_assert_eq!(all(&to), was);
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::before::{Before, Log};
 use super::directory::{Checkpoints, Kept};
 use super::entry::{self, BASE, Entry, Parts, Stamp, damaged, log_name};
-use super::same::make_same;
 use super::sum::Sum;
+use crate::blocks::make_same;
 use crate::disks::DiskError;
 use crate::disks::staging::make_private_directory;
 use crate::snapshots::{FileDigest, Part, SnapshotError, Verified, copying, digest};

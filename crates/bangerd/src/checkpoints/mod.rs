@@ -19,14 +19,12 @@ mod before;
 mod directory;
 mod entry;
 mod making;
-mod same;
 mod sum;
 mod undoing;
 
 pub use directory::{Checkpoints, Kept};
 pub use entry::{Entry, Parts};
 pub use making::{Making, Pages};
-pub(crate) use same::differing;
 pub use sum::{Sum, matches};
 pub use undoing::Undo;
 

@@ -1,20 +1,12 @@
 //! A digest of a large file that can follow its changes.
 
+use crate::blocks::{BLOCK, is_zeros, pieces, share_out};
 use crate::snapshots::FileDigest;
-use crate::snapshots::extents;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What is digested together; what is all zeros does not count.
-pub(super) const BLOCK: usize = 4096;
-/// Bytes that are read at a time: whole blocks.
-const PIECE: u64 = 1 << 20;
-/// Threads that digest a whole file.
-const THREADS: usize = 4;
 /// Marks this form among digests of files.
 const PREFIX: &str = "sum-";
 
@@ -32,28 +24,15 @@ impl Sum {
     pub fn of(file: &File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let pieces = pieces(file, size)?;
-        let next = AtomicUsize::new(0);
-        let work = || -> io::Result<Self> {
-            let (mut sum, mut buffer) = (Self::default(), Vec::new());
-            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let length = usize::try_from(piece.end - piece.start).map_err(io::Error::other)?;
-                buffer.resize(length, 0);
-                file.read_exact_at(&mut buffer, piece.start)?;
-                sum.add(piece.start, &buffer);
-            }
-            Ok(sum)
-        };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        std::thread::scope(|scope| {
-            let threads = threads.min(THREADS).min(pieces.len());
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut sum = work()?;
-            for thread in others {
-                let panicked = |_| Err(io::Error::other("a thread that digests has panicked"));
-                sum = sum.and(thread.join().unwrap_or_else(panicked)?);
-            }
-            Ok(sum)
-        })
+        let sums = share_out(&pieces, |(sum, buffer): &mut (Self, Vec<u8>), piece| {
+            let length = usize::try_from(piece.end - piece.start).map_err(io::Error::other)?;
+            buffer.resize(length, 0);
+            file.read_exact_at(buffer, piece.start)?;
+            sum.add(piece.start, buffer);
+            Ok(())
+        })?;
+        let sums = sums.into_iter().map(|(sum, _)| sum);
+        Ok(sums.fold(Self::default(), Self::and))
     }
 
     /// Counts bytes in, which begin at a whole block.
@@ -94,8 +73,7 @@ impl Sum {
     }
 
     fn of_block(at: u64, block: &[u8]) -> Self {
-        static ZEROS: [u8; BLOCK] = [0; BLOCK];
-        if ZEROS.starts_with(block) {
+        if is_zeros(block) {
             return Self::default();
         }
         let mut hasher = Sha256::new();
@@ -122,25 +100,6 @@ impl Sum {
 #[must_use]
 pub fn matches(digest: &FileDigest) -> bool {
     Sum::read(digest).is_some()
-}
-
-/// Where there is data, in whole blocks, cut into pieces that do not overlap.
-pub(super) fn pieces(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
-    let block = BLOCK as u64;
-    let (mut pieces, mut done) = (Vec::new(), 0);
-    for extent in extents::data(file, size) {
-        let extent = extent?;
-        let end = extent.end.next_multiple_of(block).min(size);
-        let mut at = done.max(extent.start / block * block);
-        while at < end {
-            // Pieces end where those of any other file do.
-            let to = (at / PIECE + 1).saturating_mul(PIECE).min(end);
-            pieces.push(at..to);
-            at = to;
-        }
-        done = done.max(end);
-    }
-    Ok(pieces)
 }
 
 #[cfg(test)]

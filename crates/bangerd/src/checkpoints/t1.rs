@@ -71,7 +71,7 @@ impl Ground {
                 let base = File::options().read(true).write(true).open(memory);
                 let live = File::open(self.at("memory")).expect("there");
                 let note = |at, old: &[u8]| making.note_memory(at, old);
-                same::make_same(&base.expect("there"), &live, &note).expect("the same");
+                crate::blocks::make_same(&base.expect("there"), &live, &note).expect("the same");
             }
         }
         fs::write(making.devices(), "devices").expect("written");

@@ -10,7 +10,7 @@ use super::before::Before;
 use super::directory::{Checkpoints, Kept};
 use super::entry::{BASE, damaged, log_name};
 use super::making::unshare;
-use super::same::make_same;
+use crate::blocks::make_same;
 use crate::disks::DiskError;
 use crate::layout::SandboxPaths;
 use crate::snapshots::{self, Manifest, Part, SnapshotError, Verified, share};

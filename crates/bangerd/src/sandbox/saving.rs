@@ -196,7 +196,7 @@ impl Work {
         blocking(move || {
             for (from, to) in disks {
                 match before {
-                    DisksBefore::InPlace if to.exists() => copying::catch_up(&from, &to).map(drop),
+                    DisksBefore::InPlace if to.exists() => copying::catch_up(&from, &to),
                     _ => copying::copy(&from, &to).map(drop),
                 }
                 .map_err(SnapshotError::from)?;

@@ -1,14 +1,12 @@
 //! A digest of a large file that is mostly holes.
 
-use super::extents;
+use crate::blocks::{self, BLOCK, is_zeros};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// What is digested together; what is all zeros counts like a hole.
-const BLOCK: usize = 4096;
 /// Bytes that are read at a time: whole blocks.
 const PIECE: usize = 64 * BLOCK;
 
@@ -34,7 +32,7 @@ pub fn digest(file: &File) -> io::Result<FileDigest> {
     let mut buffer = vec![0; PIECE];
     // Up to here everything is digested: a multiple of a block, or the size.
     let mut done = 0;
-    for extent in extents::data(file, size) {
+    for extent in blocks::data(file, size) {
         let extent = extent?;
         let mut at = done.max(extent.start / block * block);
         let end = extent.end.next_multiple_of(block).min(size);
@@ -59,9 +57,8 @@ pub fn digest(file: &File) -> io::Result<FileDigest> {
 }
 
 fn update(hasher: &mut Sha256, bytes: &[u8], at: u64) {
-    static ZEROS: [u8; BLOCK] = [0; BLOCK];
     for (offset, block) in (at..).step_by(BLOCK).zip(bytes.chunks(BLOCK)) {
-        if !ZEROS.starts_with(block) {
+        if !is_zeros(block) {
             hasher.update(offset.to_le_bytes());
             hasher.update(block);
         }

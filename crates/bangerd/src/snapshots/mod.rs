@@ -18,7 +18,6 @@ pub mod copying;
 pub mod digest;
 mod directory;
 mod error;
-pub(crate) mod extents;
 pub mod fingerprint;
 mod making;
 mod manifest;

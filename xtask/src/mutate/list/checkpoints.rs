@@ -6,12 +6,12 @@ use crate::mutate::Mutation;
 pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "what is written over in the newest checkpoint is noted before",
-        file: "crates/bangerd/src/checkpoints/same.rs",
+        file: "crates/bangerd/src/blocks/same.rs",
         from: "            (self.before)(at, old.unwrap_or_default())?;\n            put(self.to, at, new.unwrap_or_default())?;\n",
         to: "            put(self.to, at, new.unwrap_or_default())?;\n            (self.before)(at, old.unwrap_or_default())?;\n",
         test: unit(
             "bangerd",
-            "checkpoints::same::t1::nothing_is_written_before_it_is_noted",
+            "blocks::same::t1::nothing_is_written_before_it_is_noted",
         ),
     },
     Mutation {

@@ -12,20 +12,17 @@ mod address;
 mod pages;
 
 use super::super::{Earlier, ProcessIdentity, Unwritten};
-use crate::checkpoints::differing;
+use crate::blocks::{differing, filled, share_out};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) use address::of_memory;
 
 /// Bytes that are read at a time, by each thread: what fits into a processor's cache.
 const PIECE: u64 = 1 << 20;
-/// Threads that read: a few fill the bandwidth of the host's memory.
-const THREADS: usize = 4;
 
 /// Where the memory of a guest is.
 #[derive(Debug, Clone)]
@@ -137,30 +134,9 @@ enum Onto<'a> {
 }
 
 impl Copy<'_> {
-    /// All pieces, by a few threads that each take the next.
     fn pieces(&self, pieces: &[Range<u64>]) -> io::Result<()> {
-        let next = AtomicUsize::new(0);
-        let threads =
-            std::thread::available_parallelism().map_or(1, |most| most.get().min(THREADS));
-        let work = || -> io::Result<()> {
-            let mut buffer = Vec::new();
-            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.piece(piece, &mut buffer)?;
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.min(pieces.len()))
-                .map(|_| scope.spawn(work))
-                .collect();
-            let own = work();
-            let joined = others.into_iter().map(|thread| {
-                let panicked =
-                    |_| Err(io::Error::other("a thread that copies memory has panicked"));
-                thread.join().unwrap_or_else(panicked)
-            });
-            joined.fold(own, io::Result::and)
-        })
+        let work = |buffer: &mut Vec<u8>, piece: &Range<u64>| self.piece(piece, buffer);
+        share_out(pieces, work).map(drop)
     }
 
     fn piece(&self, pages: &Range<u64>, buffer: &mut Vec<u8>) -> io::Result<()> {
@@ -173,7 +149,7 @@ impl Copy<'_> {
         let page = usize::try_from(self.page).map_err(io::Error::other)?;
         match self.onto {
             Onto::Whatever => self.into.write_all_at(buffer, offset),
-            Onto::Zeros => self.runs(buffer, offset, data(buffer, page), None),
+            Onto::Zeros => self.runs(buffer, offset, filled(buffer, page), None),
             Onto::Earlier(earlier) => {
                 let mut old = vec![0; buffer.len()];
                 self.into.read_exact_at(&mut old, offset)?;
@@ -200,29 +176,6 @@ impl Copy<'_> {
         }
         Ok(())
     }
-}
-
-/// The runs of pages that are not all zeros: one call for each costs less than one for each page.
-fn data(bytes: &[u8], page: usize) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for (index, chunk) in bytes.chunks(page).enumerate() {
-        if zeros(chunk) {
-            continue;
-        }
-        let (start, end) = (index * page, index * page + chunk.len());
-        match runs.last_mut() {
-            Some(run) if run.end == start => run.end = end,
-            _ => runs.push(start..end),
-        }
-    }
-    runs
-}
-
-/// Compared with a page of zeros, which the C library does a vector at a time.
-fn zeros(bytes: &[u8]) -> bool {
-    static ZEROS: [u8; 4096] = [0; 4096];
-    let mut parts = bytes.chunks(ZEROS.len());
-    parts.all(|part| ZEROS.starts_with(part))
 }
 
 #[cfg(test)]

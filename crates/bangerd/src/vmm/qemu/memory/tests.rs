@@ -3,11 +3,11 @@ use super::*;
 #[test]
 fn pages_of_zeros_are_left_out() {
     let mut bytes = vec![0_u8; 5 * 16];
-    assert!(data(&bytes, 16).is_empty());
+    assert!(filled(&bytes, 16).is_empty());
     bytes[16] = 1;
     bytes[47] = 1;
     bytes[79] = 1;
-    assert_eq!(data(&bytes, 16), [16..48, 64..80]);
+    assert_eq!(filled(&bytes, 16), [16..48, 64..80]);
 }
 
 mod t1 {

@@ -1,10 +1,14 @@
 //! Where a sparse file has data.
 
+use super::BLOCK;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+
+/// Bytes of the longest piece: whole blocks.
+const PIECE: u64 = 1 << 20;
 
 /// The parts of a file's first `size` bytes that have data, in order, as its file system tells them (lseek(2),
 /// `SEEK_DATA`): one that has no holes to tell of gives the whole. The file's own position is moved.
@@ -30,6 +34,25 @@ fn next(file: &File, at: u64, size: u64) -> io::Result<Option<Range<u64>>> {
     let end = seek(file, SeekFrom::Hole(start))?;
     let range = start..end.min(size);
     Ok((!range.is_empty()).then_some(range))
+}
+
+/// Where there is data, in whole blocks, cut into pieces that do not overlap.
+pub(crate) fn pieces(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
+    let block = BLOCK as u64;
+    let (mut pieces, mut done) = (Vec::new(), 0);
+    for extent in data(file, size) {
+        let extent = extent?;
+        let end = extent.end.next_multiple_of(block).min(size);
+        let mut at = done.max(extent.start / block * block);
+        while at < end {
+            // Pieces end where those of any other file do.
+            let to = (at / PIECE + 1).saturating_mul(PIECE).min(end);
+            pieces.push(at..to);
+            at = to;
+        }
+        done = done.max(end);
+    }
+    Ok(pieces)
 }
 
 #[cfg(test)]

@@ -1,23 +1,18 @@
 //! Making a file the same as another, by what differs.
 
-use super::before::put;
-use super::sum::{BLOCK, pieces};
+use super::{differing, pieces, put, share_out};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Threads that compare: a few fill the bandwidth of the host's memory.
-const THREADS: usize = 4;
 
 /// Writes to a file what another has in other ways, and sets its size. `before` is given what is about to be
 /// written over or cut off, as whole blocks, each once.
 ///
 /// # Errors
 /// One cannot be read, the other not be written, or `before` refuses.
-pub(super) fn make_same(
+pub(crate) fn make_same(
     to: &File,
     as_is: &File,
     before: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync),
@@ -64,26 +59,9 @@ struct Compare<'a> {
 
 impl Compare<'_> {
     fn all(&self, places: &[Range<u64>]) -> io::Result<()> {
-        let next = AtomicUsize::new(0);
-        let work = || -> io::Result<()> {
-            let (mut old, mut new) = (Vec::new(), Vec::new());
-            while let Some(place) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.place(place, &mut old, &mut new)?;
-            }
-            Ok(())
-        };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.min(THREADS).min(places.len()))
-                .map(|_| scope.spawn(work))
-                .collect();
-            let own = work();
-            let joined = others.into_iter().map(|thread| {
-                let panicked = |_| Err(io::Error::other("a thread that compares has panicked"));
-                thread.join().unwrap_or_else(panicked)
-            });
-            joined.fold(own, io::Result::and)
-        })
+        let work =
+            |(old, new): &mut (Vec<u8>, Vec<u8>), place: &Range<u64>| self.place(place, old, new);
+        share_out(places, work).map(drop)
     }
 
     fn place(&self, place: &Range<u64>, old: &mut Vec<u8>, new: &mut Vec<u8>) -> io::Result<()> {
@@ -111,29 +89,11 @@ fn read(file: &File, size: u64, at: u64, length: usize, into: &mut Vec<u8>) -> i
     }
 }
 
-/// The runs of blocks that are not the same.
-pub(crate) fn differing(one: &[u8], two: &[u8]) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for (index, (one, two)) in one.chunks(BLOCK).zip(two.chunks(BLOCK)).enumerate() {
-        if one == two {
-            continue;
-        }
-        let start = index * BLOCK;
-        let end = start + one.len();
-        match runs.last_mut() {
-            Some(run) if run.end == start => run.end = end,
-            _ => runs.push(start..end),
-        }
-    }
-    runs
-}
-
 #[cfg(test)]
 mod t1 {
-    use super::super::before::Before;
-    use super::super::before::Log;
+    use super::super::BLOCK;
     use super::*;
-    use proptest::prelude::*;
+    use std::sync::Mutex;
 
     type Writes = Vec<(u64, u8)>;
 
@@ -156,34 +116,34 @@ mod t1 {
         bytes
     }
 
-    fn writes() -> impl Strategy<Value = Writes> {
-        prop::collection::vec((0_u64..700, any::<u8>()), 0..30)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-        #[test]
-        fn files_become_the_same_and_the_log_leads_back(
-            one in writes(), two in writes(), size in 1_u64..700, other in 1_u64..700,
-        ) {
-            let place = tempfile::tempdir().expect("a directory");
-            let path = place.path().join("log");
-            let (to, as_is) = (file(size, &one), file(other, &two));
-            let (was, log) = (all(&to), Log::create(&path).expect("begun"));
-            make_same(&to, &as_is, &|at, old| log.note(at, old)).expect("made");
-            prop_assert_eq!(all(&to), all(&as_is));
-            to.set_len(size << 12).expect("set");
-            Before::open(&path).expect("there").apply(&to).expect("applied");
-            to.set_len(size << 12).expect("set");
-            prop_assert_eq!(all(&to), was);
-        }
-    }
-
     #[test]
     fn nothing_is_written_before_it_is_noted() {
         let (to, as_is) = (file(4, &vec![(1, 1)]), file(4, &vec![(1, 2)]));
         let refuse = |_, _: &[u8]| Err(io::Error::other("no room"));
         make_same(&to, &as_is, &refuse).expect_err("refused");
         assert_eq!(all(&to), all(&file(4, &vec![(1, 1)])));
+    }
+
+    #[test]
+    fn only_what_differs_is_written_where_data_was_given_up_and_behind_the_old_end_too() {
+        let (to, as_is) = (
+            file(300, &vec![(1, 1), (5, 1)]),
+            file(301, &vec![(5, 2), (300, 3)]),
+        );
+        let noted = Mutex::new(Vec::new());
+        let note = |at: u64, old: &[u8]| {
+            noted
+                .lock()
+                .expect("whole")
+                .push((at >> 12, old.len() / BLOCK));
+            Ok(())
+        };
+        make_same(&to, &as_is, &note).expect("made");
+        assert_eq!(all(&to), all(&as_is));
+        let mut found = std::mem::take(&mut *noted.lock().expect("whole"));
+        found.sort_unstable();
+        assert_eq!(found, [(1, 1), (5, 1), (300, 1)]);
+        make_same(&to, &as_is, &note).expect("the same");
+        assert_eq!(*noted.lock().expect("whole"), []);
     }
 }
