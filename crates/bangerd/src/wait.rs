@@ -9,7 +9,11 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -181,6 +185,19 @@ async fn watch<T, E, F: Future<Output = Look<T, E>>>(
             return Watched::TimeOver;
         }
     }
+}
+
+/// A file that the runtime tells of once it can be read. To be called in the runtime.
+///
+/// # Errors
+/// It is of a kind that nobody can wait for.
+pub(crate) fn watch_readable(file: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, to make callers promise what `OwnedFd` always keeps: \
+                  the descriptor stays open and the same while it is watched"
+    )]
+    AsyncFd::with_interest(file, Interest::READABLE)
 }
 
 #[cfg(test)]

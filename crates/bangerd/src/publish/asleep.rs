@@ -10,14 +10,13 @@
 
 use super::bind::Socket;
 use super::listeners::{Binding, Listeners};
+use crate::wait::watch_readable;
 use banger_model::publish::{Publication, Published};
 use futures_util::future::select_all;
 use rustix::net::sockopt::set_socket_linger;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio_util::task::AbortOnDropHandle;
 
 impl Listeners {
@@ -43,26 +42,9 @@ impl Listeners {
         }
         self.unwanted().clear();
         let mut slots = self.slots();
-        for (asked, binding) in std::mem::take(&mut *slots) {
-            let binding = match binding {
-                Binding::Carried(held, Some(own)) => Binding::Bound(held, own),
-                Binding::Carried(held, None) => self.bind_again(asked, held),
-                bound_or_failed => bound_or_failed,
-            };
-            slots.push((asked, binding));
-        }
+        self.take_from_carrier(&mut slots);
         slots.retain(|(asked, _)| wanted.iter().any(|one| one.asked == *asked));
-        for one in wanted {
-            if slots.iter().any(|(asked, _)| *asked == one.asked) {
-                continue;
-            }
-            let bound = self.bind_one(one).unwrap_or_else(|refused| {
-                let fault = refused.fault();
-                tracing::warn!(sandbox = %self.name(), "{fault}");
-                Binding::Failed(fault)
-            });
-            slots.push((one.asked, bound));
-        }
+        self.bind_missing(&mut slots, wanted);
         drop(slots);
         before != self.own_ports()
     }
@@ -77,11 +59,14 @@ impl Listeners {
 
     /// Wakes the guest as soon as somebody comes. To be called in the runtime.
     pub(super) fn watch_for_clients(self: &Arc<Self>) {
-        let sockets = self.own_sockets();
         let listeners = Arc::downgrade(self);
+        let own_sockets = {
+            let listeners = Weak::clone(&listeners);
+            move || listeners.upgrade().map(|listeners| listeners.own_sockets())
+        };
         let watching = tokio::spawn(async move {
-            loop {
-                if let Err(error) = somebody_comes(&sockets).await {
+            while let Some(sockets) = own_sockets() {
+                if let Err(error) = somebody_comes(sockets).await {
                     tracing::error!("cannot wait for who wants a guest that is suspended: {error}");
                     return;
                 }
@@ -125,25 +110,13 @@ impl Listeners {
 }
 
 /// Waits until there is something at one of these sockets; for ever where there are none.
-async fn somebody_comes(sockets: &[OwnedFd]) -> std::io::Result<()> {
-    let watched = sockets
-        .iter()
-        .map(watch)
-        .collect::<std::io::Result<Vec<_>>>()?;
+async fn somebody_comes(sockets: Vec<OwnedFd>) -> std::io::Result<()> {
+    let watched = sockets.into_iter().map(watch_readable);
+    let watched = watched.collect::<std::io::Result<Vec<_>>>()?;
     if watched.is_empty() {
         return std::future::pending().await;
     }
     let waits = watched.iter().map(|socket| Box::pin(socket.readable()));
     let (ready, _, _) = select_all(waits).await;
     ready.map(drop)
-}
-
-fn watch(socket: &OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    let socket = socket.try_clone()?;
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe, to make callers promise what `OwnedFd` always keeps: \
-                  the descriptor stays open and the same while it is watched"
-    )]
-    AsyncFd::with_interest(socket, Interest::READABLE)
 }

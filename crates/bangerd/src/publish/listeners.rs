@@ -53,7 +53,7 @@ impl Binding {
 pub(super) type Slot = (Publication, Binding);
 
 /// A place that cannot be had.
-pub(super) struct Refused {
+struct Refused {
     protocol: Protocol,
     at: SocketAddr,
     taken: Taken,
@@ -61,7 +61,7 @@ pub(super) struct Refused {
 
 impl Refused {
     /// In words; looks for who has it.
-    pub(super) fn fault(&self) -> Fault {
+    fn fault(&self) -> Fault {
         bind::fault(self.protocol, self.at, &self.taken)
     }
 }
@@ -191,17 +191,7 @@ impl Listeners {
             self.meet(&mut hold, wanted);
         }
         let mut slots = self.slots();
-        for one in wanted {
-            if slots.iter().any(|(asked, _)| *asked == one.asked) {
-                continue;
-            }
-            let socket = self.bind_one(one).unwrap_or_else(|refused| {
-                let fault = refused.fault();
-                tracing::warn!(sandbox = %self.name(), "{fault}");
-                Binding::Failed(fault)
-            });
-            slots.push((one.asked, socket));
-        }
+        self.bind_missing(&mut slots, wanted);
         let bound = with_ports(wanted, &slots);
         drop(slots);
         self.serve_now(&mut hold);
@@ -256,7 +246,7 @@ impl Listeners {
     }
 
     /// Binds one; of a port that was chosen earlier, that one if it is still free.
-    pub(super) fn bind_one(&self, wanted: &Published) -> Result<Binding, Refused> {
+    fn bind_one(&self, wanted: &Published) -> Result<Binding, Refused> {
         let Publication {
             protocol, address, ..
         } = wanted.asked;
@@ -394,7 +384,29 @@ impl Listeners {
         }
         self.unwanted().clear();
         let mut slots = self.slots();
-        for (asked, socket) in slots.iter_mut() {
+        self.take_from_carrier(&mut slots);
+        drop(slots);
+        self.serve_now(&mut hold);
+    }
+
+    /// Binds what is wanted and not there; what cannot be had is told, and remembered with its reason.
+    pub(super) fn bind_missing(&self, slots: &mut Vec<Slot>, wanted: &[Published]) {
+        for one in wanted {
+            if slots.iter().any(|(asked, _)| *asked == one.asked) {
+                continue;
+            }
+            let socket = self.bind_one(one).unwrap_or_else(|refused| {
+                let fault = refused.fault();
+                tracing::warn!(sandbox = %self.name(), "{fault}");
+                Binding::Failed(fault)
+            });
+            slots.push((one.asked, socket));
+        }
+    }
+
+    /// What a carrier had that is gone is this daemon's own again: by the socket that it has kept, or bound anew.
+    pub(super) fn take_from_carrier(&self, slots: &mut [Slot]) {
+        for (asked, socket) in slots {
             let between = Fault::new(FaultCode::Failed, "its carrier is gone");
             *socket = match std::mem::replace(socket, Binding::Failed(between)) {
                 Binding::Carried(held, Some(own)) => Binding::Bound(held, own),
@@ -402,12 +414,10 @@ impl Listeners {
                 other => other,
             };
         }
-        drop(slots);
-        self.serve_now(&mut hold);
     }
 
     /// Binds what a carrier had.
-    pub(super) fn bind_again(&self, asked: Publication, held: Held) -> Binding {
+    fn bind_again(&self, asked: Publication, held: Held) -> Binding {
         let wanted = Published {
             asked,
             chosen: NonZeroU16::new(held.endpoint.port()),

@@ -14,6 +14,7 @@ pub(in crate::vmm) use ended::START_MARK;
 pub use ended::{Ended, ExitReport, log_tail};
 pub use usage::{Usage, since_boot};
 
+use crate::wait::watch_readable;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::ffi::OsString;
@@ -21,8 +22,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// What tells one process from every other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -147,12 +146,7 @@ async fn readable(pidfd: OwnedFd) -> io::Result<OwnedFd> {
     if is_readable(&pidfd)? {
         return Ok(pidfd);
     }
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe, to make callers promise what `OwnedFd` always keeps: \
-                  the descriptor stays open and the same while it is watched"
-    )]
-    let watched = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+    let watched = watch_readable(pidfd)?;
     watched.readable().await?.retain_ready();
     Ok(watched.into_inner())
 }
