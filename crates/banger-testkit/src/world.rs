@@ -267,6 +267,16 @@ impl World {
         self.path("run").join("banger/bangerd.sock")
     }
 
+    /// As [`Self::configure`], with emulated machines of which there is little to save: 64 MiB of everything, and
+    /// these keys besides.
+    ///
+    /// # Panics
+    /// As [`Self::configure`].
+    pub fn configure_small(&self, more: &str) {
+        let sizes = "[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n";
+        self.configure(&format!("accelerator = \"tcg\"\n{more}{sizes}"));
+    }
+
     /// Writes the owner's configuration file. Guests are connected in user mode unless it says
     /// otherwise: the bridge would be the host's own. No template is made unasked: it would be one more machine
     /// than a test has made.

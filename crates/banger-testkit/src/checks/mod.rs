@@ -5,6 +5,7 @@ pub mod carried;
 pub mod command;
 pub mod copying;
 pub mod crash;
+pub mod disks;
 pub mod lifecycle;
 pub mod publish;
 pub mod refusal;

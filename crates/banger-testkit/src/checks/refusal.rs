@@ -28,6 +28,21 @@ pub fn refused(world: &World, arguments: &[&str], says: &str) {
     world.assert_nothing_left();
 }
 
+/// A request that must fail, about machines that are there: with its cause and what helps.
+///
+/// # Panics
+/// When it succeeds, or says something else.
+pub fn is_refused(world: &World, arguments: &[&str], says: &str) {
+    let ran = world.run(arguments);
+    assert_ne!(ran.code, Some(0), "{arguments:?}");
+    assert!(ran.stderr.contains(says), "{arguments:?}: {}", ran.stderr);
+    assert!(
+        ran.stderr.contains("remedy"),
+        "{arguments:?}: {}",
+        ran.stderr
+    );
+}
+
 /// # Panics
 /// When a request that cannot be met is not refused clearly.
 pub fn what_cannot_be_is_refused_before_anything_is_made(world: &World) {

@@ -1,28 +1,16 @@
 //! `vm try`: several forks at once, the best of them, and nothing of the others.
 
-use banger_testkit::checks::start;
+use banger_testkit::checks::{disks, start};
 use banger_testkit::world::{LIMIT, kill};
 use banger_testkit::{World, api, eventually};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// In the last MiB of the work disk, which no file system uses.
-const PLACE: u64 = 63 << 20;
-
 fn world() -> World {
     let world = World::simulated();
-    world.configure("accelerator = \"tcg\"\ntemplates = \"off\"\n[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n");
+    world.configure_small("templates = \"off\"\n");
     start(&world, "dev");
     world
-}
-
-fn work_disk(world: &World, name: &str) -> File {
-    let directory = world.show(name)["directory"].clone();
-    let path = PathBuf::from(directory.as_str().expect("a path")).join("work.ext4");
-    let mut options = File::options();
-    options.read(true).write(true).open(path).expect("a disk")
 }
 
 fn only_dev_is_left(world: &World) {
@@ -150,9 +138,7 @@ fn the_best_one_is_kept_under_a_name_and_the_others_are_not() {
 #[test]
 fn a_machine_goes_on_as_its_best_attempt_and_stays_the_same_machine() {
     let world = world();
-    work_disk(&world, "dev")
-        .write_all_at(b"old", PLACE)
-        .expect("written");
+    disks::write(&world, "dev", "old");
     let id = world.show("dev")["id"].clone();
     let client = world
         .banger([
@@ -187,19 +173,13 @@ fn a_machine_goes_on_as_its_best_attempt_and_stays_the_same_machine() {
         }
     });
     for name in &forks {
-        work_disk(&world, name)
-            .write_all_at(b"new", PLACE)
-            .expect("written");
+        disks::write(&world, name, "new");
     }
     let ended = client.wait_with_output().expect("it ends");
     assert!(ended.status.success(), "{ended:?}");
     only_dev_is_left(&world);
     assert_eq!(world.show("dev")["id"], id);
-    let mut found = [0; 3];
-    work_disk(&world, "dev")
-        .read_exact_at(&mut found, PLACE)
-        .expect("read");
-    assert_eq!(&found, b"new");
+    assert_eq!(disks::read(&world, "dev"), "new");
     let _ = world.run(["exec", "dev", "--", "true"]).good();
     world.assert_nothing_corrupted();
 }
@@ -255,7 +235,7 @@ fn what_is_wrong_is_refused_before_anything_is_made() {
         assert!(ran.stderr.contains(why), "{arguments:?}: {}", ran.stderr);
     }
     world.stop_daemon();
-    world.configure("accelerator = \"tcg\"\nmemory_reserve = \"1TiB\"\n[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n");
+    world.configure_small("memory_reserve = \"1TiB\"\n");
     let ran = world.run(["vm", "try", "dev", "-n", "2", "--", "true"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("no fork of dev fits"), "{}", ran.stderr);

@@ -4,14 +4,12 @@ use banger_testkit::World;
 use banger_testkit::checks::start;
 use serde_json::Value;
 
-const SMALL: &str = "accelerator = \"tcg\"\ntemplates = \"off\"\n";
-const SIZES: &str =
-    "[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n";
-
 /// A daemon that keeps so much of the host's memory for others.
 fn keeping(world: &World, mib: u64) {
     world.stop_daemon();
-    world.configure(&format!("{SMALL}memory_reserve = \"{mib}MiB\"\n{SIZES}"));
+    world.configure_small(&format!(
+        "templates = \"off\"\nmemory_reserve = \"{mib}MiB\"\n"
+    ));
 }
 
 fn capacity(world: &World, more: &[&str]) -> Value {
@@ -28,7 +26,7 @@ fn number(value: &Value) -> u64 {
 #[test]
 fn what_binds_is_said_and_forks_are_counted_by_those_that_run() {
     let world = World::simulated();
-    world.configure(&format!("{SMALL}{SIZES}"));
+    world.configure_small("templates = \"off\"\n");
     let new = capacity(&world, &[]);
     assert!(number(&new["machines"]) > 0, "{new}");
     let least = number(&new["memory"]["machines"]).min(number(&new["disk"]["machines"]));
@@ -58,7 +56,7 @@ fn what_binds_is_said_and_forks_are_counted_by_those_that_run() {
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_made() {
     let world = World::simulated();
-    world.configure(&format!("{SMALL}{SIZES}"));
+    world.configure_small("templates = \"off\"\n");
     start(&world, "dev");
     let now = capacity(&world, &["--of", "dev"]);
     let memory = |field: &str| number(&now["memory"][field]) >> 20;

@@ -1,19 +1,10 @@
 //! What is different on a machine's disks, through the whole daemon. What a guest would have written is written by
 //! `debugfs`.
 
-use banger_testkit::checks::start;
+use banger_testkit::checks::{disks, start};
 use banger_testkit::{World, api, run};
 use std::path::PathBuf;
 use std::process::Command;
-
-fn small(world: &World) {
-    world.configure("accelerator = \"tcg\"\n[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n");
-}
-
-fn disk(world: &World, name: &str, disk: &str) -> PathBuf {
-    let directory = world.show(name)["directory"].clone();
-    PathBuf::from(directory.as_str().expect("a path")).join(disk)
-}
 
 /// Writes to a disk as a guest would.
 fn debugfs(world: &World, path: &PathBuf, commands: &str) {
@@ -33,7 +24,7 @@ fn diff(world: &World, arguments: &[&str]) -> run::Ran {
 
 /// A machine that has written to both disks.
 fn written(world: &World) {
-    small(world);
+    world.configure_small("");
     start(world, "dev");
     let content = world.path("content");
     std::fs::write(&content, "ID=other").expect("written");
@@ -41,8 +32,12 @@ fn written(world: &World) {
     let system = format!(
         "mkdir upper\ncd upper\nmkdir etc\nmkdir srv\ncd etc\n{write}sif os-release mode 0100600\n"
     );
-    debugfs(world, &disk(world, "dev", "system.ext4"), &system);
-    debugfs(world, &disk(world, "dev", "work.ext4"), "mkdir src\n");
+    debugfs(world, &disks::path(world, "dev", "system.ext4"), &system);
+    debugfs(
+        world,
+        &disks::path(world, "dev", "work.ext4"),
+        "mkdir src\n",
+    );
 }
 
 const WRITTEN: &str = "M /etc/os-release (content, mode)\nA /root/src/\nA /srv/\n";
@@ -86,7 +81,11 @@ fn against_a_snapshot_only_what_came_later_is_told_and_the_exit_status_says_whet
     let _ = world.run(["vm", "snapshot", "dev", "good"]).good();
     assert_eq!(diff(&world, &["dev", "good"]).good().text(), "");
     assert_eq!(diff(&world, &["dev", "good", "--exit-code"]).code, Some(0));
-    debugfs(&world, &disk(&world, "dev", "work.ext4"), "rmdir src\n");
+    debugfs(
+        &world,
+        &disks::path(&world, "dev", "work.ext4"),
+        "rmdir src\n",
+    );
     let ran = diff(&world, &["dev", "good", "--exit-code"]);
     assert_eq!((ran.code, ran.text()), (Some(1), "D /root/src/\n".into()));
     assert_eq!(diff(&world, &["dev", "good"]).code, Some(0));
@@ -104,7 +103,7 @@ fn against_a_snapshot_only_what_came_later_is_told_and_the_exit_status_says_whet
 fn a_disk_that_cannot_be_read_is_named_and_its_machine_goes_on() {
     let world = World::simulated();
     written(&world);
-    let work = disk(&world, "dev", "work.ext4");
+    let work = disks::path(&world, "dev", "work.ext4");
     debugfs(&world, &work, "sif <2> generation 77\n");
     let whole = std::fs::read(&work).expect("read");
     let mut bytes = whole.clone();

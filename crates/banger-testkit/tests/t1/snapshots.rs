@@ -1,52 +1,13 @@
 //! Keeping moments of a machine, going back to them, suspending, forking and templates, through the whole
 //! daemon. The simulated guest notices when it goes on with memory and disks of different moments.
 
-use banger_testkit::checks::start;
+use banger_testkit::checks::refusal::is_refused;
+use banger_testkit::checks::{disks, start};
 use banger_testkit::{World, run};
 use serde_json::Value;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-
-/// In the last MiB of the work disk, which no file system uses.
-const PLACE: u64 = 63 << 20;
-
-fn small(world: &World) {
-    world.configure("accelerator = \"tcg\"\n[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n");
-}
-
-fn work_disk(world: &World, name: &str) -> File {
-    let directory = world.show(name)["directory"].clone();
-    let path = PathBuf::from(directory.as_str().expect("a path")).join("work.ext4");
-    let mut options = File::options();
-    options.read(true).write(true).open(path).expect("a disk")
-}
-
-fn write(world: &World, name: &str, text: &str) {
-    let disk = work_disk(world, name);
-    disk.write_all_at(text.as_bytes(), PLACE).expect("written");
-}
-
-fn read(world: &World, name: &str) -> String {
-    let mut bytes = [0; 3];
-    let disk = work_disk(world, name);
-    disk.read_exact_at(&mut bytes, PLACE).expect("read");
-    String::from_utf8_lossy(&bytes).into_owned()
-}
 
 fn good(world: &World, arguments: &[&str]) -> run::Ran {
     world.run(arguments).good()
-}
-
-fn refused(world: &World, arguments: &[&str], why: &str) {
-    let ran = world.run(arguments);
-    assert_ne!(ran.code, Some(0), "{arguments:?}");
-    assert!(ran.stderr.contains(why), "{arguments:?}: {}", ran.stderr);
-    assert!(
-        ran.stderr.contains("remedy"),
-        "{arguments:?}: {}",
-        ran.stderr
-    );
 }
 
 fn resumed(world: &World, name: &str) -> Value {
@@ -56,13 +17,13 @@ fn resumed(world: &World, name: &str) -> Value {
 #[test]
 fn a_machine_is_taken_back_to_a_snapshot_and_is_the_same_machine() {
     let world = World::simulated();
-    small(&world);
+    world.configure_small("");
     start(&world, "dev");
     let id = world.show("dev")["id"].clone();
-    write(&world, "dev", "one");
+    disks::write(&world, "dev", "one");
     good(&world, &["vm", "snapshot", "dev", "good"]);
     assert_eq!(world.show("dev")["state"], "running");
-    write(&world, "dev", "two");
+    disks::write(&world, "dev", "two");
     let listed = good(&world, &["vm", "snapshots", "dev", "--json"]).json();
     assert_eq!(listed[0]["tag"], "good");
     assert_eq!(listed[0]["memory"], true);
@@ -70,10 +31,10 @@ fn a_machine_is_taken_back_to_a_snapshot_and_is_the_same_machine() {
     let shown = world.show("dev");
     assert_eq!((&shown["state"], &shown["id"]), (&"running".into(), &id));
     assert_eq!(resumed(&world, "dev"), true);
-    assert_eq!(read(&world, "dev"), "one");
+    assert_eq!(disks::read(&world, "dev"), "one");
     good(&world, &["exec", "dev", "--", "true"]);
     good(&world, &["vm", "snapshots", "dev", "--rm", "good"]);
-    refused(
+    is_refused(
         &world,
         &["vm", "restore", "dev", "good"],
         "no snapshot good",
@@ -85,14 +46,14 @@ fn a_machine_is_taken_back_to_a_snapshot_and_is_the_same_machine() {
 #[test]
 fn a_suspended_machine_has_no_vmm_and_is_woken_by_who_uses_it() {
     let world = World::simulated();
-    small(&world);
+    world.configure_small("");
     start(&world, "dev");
     good(&world, &["vm", "suspend", "dev"]);
     assert_eq!(world.show("dev")["state"], "suspended");
     assert!(world.vmms().is_empty());
     // It is so already; what it is to be cannot change.
     good(&world, &["vm", "suspend", "dev"]);
-    refused(&world, &["vm", "set", "dev", "--nat"], "suspended");
+    is_refused(&world, &["vm", "set", "dev", "--nat"], "suspended");
     world.kill_daemon();
     assert_eq!(world.show("dev")["state"], "suspended");
     good(&world, &["exec", "dev", "--", "true"]);
@@ -114,9 +75,9 @@ fn a_suspended_machine_has_no_vmm_and_is_woken_by_who_uses_it() {
 #[test]
 fn a_fork_goes_on_as_another_machine_and_the_first_one_runs_on() {
     let world = World::simulated();
-    small(&world);
+    world.configure_small("");
     start(&world, "dev");
-    write(&world, "dev", "one");
+    disks::write(&world, "dev", "one");
     let ran = good(&world, &["vm", "fork", "dev", "-n", "2", "--name", "try"]);
     assert_eq!(ran.text(), "try-1\ntry-2\n");
     let ids = ["dev", "try-1", "try-2"].map(|name| world.show(name)["id"].to_string());
@@ -126,7 +87,7 @@ fn a_fork_goes_on_as_another_machine_and_the_first_one_runs_on() {
     );
     for name in ["try-1", "try-2"] {
         assert_eq!(resumed(&world, name), true);
-        assert_eq!(read(&world, name), "one");
+        assert_eq!(disks::read(&world, name), "one");
         good(&world, &["exec", name, "--", "true"]);
         let log = good(&world, &["vm", "logs", "--source", "vmm", name]).text();
         assert!(log.contains(&format!("guest {name} has resumed")), "{log}");
@@ -134,11 +95,11 @@ fn a_fork_goes_on_as_another_machine_and_the_first_one_runs_on() {
     // The moment that they are of was only for them.
     let left = good(&world, &["vm", "snapshots", "dev", "-q"]).text();
     assert_eq!(left, "");
-    write(&world, "try-1", "two");
-    assert_eq!(read(&world, "dev"), "one");
+    disks::write(&world, "try-1", "two");
+    assert_eq!(disks::read(&world, "dev"), "one");
     // A fork of a fork, of one that does not run, and of a snapshot.
     good(&world, &["vm", "fork", "try-1", "--name", "deep"]);
-    assert_eq!(read(&world, "deep"), "two");
+    assert_eq!(disks::read(&world, "deep"), "two");
     good(&world, &["vm", "snapshot", "dev", "good"]);
     good(&world, &["vm", "stop", "dev"]);
     good(&world, &["vm", "fork", "dev", "--name", "cold"]);
@@ -148,32 +109,31 @@ fn a_fork_goes_on_as_another_machine_and_the_first_one_runs_on() {
         &["vm", "fork", "dev", "--from", "good", "--name", "warm"],
     );
     assert_eq!(resumed(&world, "warm"), true);
-    refused(
+    is_refused(
         &world,
         &["vm", "fork", "dev", "--from", "none"],
         "no snapshot none",
     );
-    refused(&world, &["vm", "fork", "nobody"], "nobody");
+    is_refused(&world, &["vm", "fork", "nobody"], "nobody");
     world.assert_nothing_corrupted();
 }
 
 #[test]
 fn what_cannot_be_saved_or_loaded_is_refused_and_harms_nothing() {
     let world = World::simulated();
-    small(&world);
+    world.configure_small("");
     start(&world, "dev");
     good(&world, &["vm", "snapshot", "dev", "good"]);
-    refused(&world, &["vm", "snapshot", "dev", "good"], "already");
+    is_refused(&world, &["vm", "snapshot", "dev", "good"], "already");
     assert_eq!(world.run(["vm", "snapshot", "dev", "../x"]).code, Some(2));
-    let directory = world.show("dev")["directory"].clone();
-    let snapshot = PathBuf::from(directory.as_str().expect("a path")).join("snapshots/good");
+    let snapshot = disks::path(&world, "dev", "snapshots/good");
     let devices = snapshot.join("devices");
     let mut bytes = std::fs::read(&devices).expect("read");
     bytes[3] ^= 1;
     std::fs::remove_file(&devices).expect("removed");
     std::fs::write(&devices, bytes).expect("written");
-    refused(&world, &["vm", "restore", "dev", "good"], "devices");
-    refused(&world, &["vm", "fork", "dev", "--from", "good"], "devices");
+    is_refused(&world, &["vm", "restore", "dev", "good"], "devices");
+    is_refused(&world, &["vm", "fork", "dev", "--from", "good"], "devices");
     assert_eq!(world.show("dev")["state"], "running");
     std::fs::remove_file(snapshot.join("memory")).expect("removed");
     let listed = good(&world, &["vm", "snapshots", "dev", "--json"]).json();
@@ -181,18 +141,17 @@ fn what_cannot_be_saved_or_loaded_is_refused_and_harms_nothing() {
     assert!(trouble.contains("memory is not there"), "{trouble}");
     good(&world, &["exec", "dev", "--", "true"]);
     good(&world, &["vm", "stop", "dev"]);
-    refused(&world, &["vm", "suspend", "dev"], "not running");
+    is_refused(&world, &["vm", "suspend", "dev"], "not running");
     assert_eq!(world.names(), ["dev"]);
 }
 
 #[test]
 fn what_was_saved_by_another_vmm_is_booted_and_the_reason_is_said() {
     let world = World::simulated();
-    small(&world);
+    world.configure_small("");
     start(&world, "dev");
     good(&world, &["vm", "suspend", "dev"]);
-    let directory = world.show("dev")["directory"].clone();
-    let memory = PathBuf::from(directory.as_str().expect("a path")).join("resume/memory");
+    let memory = disks::path(&world, "dev", "resume/memory");
     std::fs::remove_file(&memory).expect("removed");
     let ran = good(&world, &["vm", "start", "dev"]);
     assert!(
@@ -207,7 +166,7 @@ fn what_was_saved_by_another_vmm_is_booted_and_the_reason_is_said() {
 #[test]
 fn later_machines_go_on_from_a_template() {
     let world = World::simulated();
-    world.configure("templates = \"prepared\"\naccelerator = \"tcg\"\n[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n");
+    world.configure_small("templates = \"prepared\"\n");
     start(&world, "first");
     assert_eq!(resumed(&world, "first"), false);
     good(&world, &["image", "prepare", "--init", "none"]);
@@ -233,8 +192,8 @@ fn later_machines_go_on_from_a_template() {
     );
     assert_eq!(resumed(&world, "larger"), false);
     good(&world, &["template", "rm", keys.trim()]);
-    refused(&world, &["template", "rm", keys.trim()], "no template");
-    refused(&world, &["template", "rm", "../images"], "no template");
+    is_refused(&world, &["template", "rm", keys.trim()], "no template");
+    is_refused(&world, &["template", "rm", "../images"], "no template");
     start(&world, "third");
     assert_eq!(resumed(&world, "third"), false);
     // What went on from it does so still.

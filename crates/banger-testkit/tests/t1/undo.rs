@@ -1,19 +1,17 @@
 //! Undoing commands, through the whole daemon. The simulated guest notices when it goes on with memory and disks of
 //! different moments.
 
+use banger_testkit::checks::disks;
+use banger_testkit::checks::refusal::is_refused;
 use banger_testkit::{World, run};
 use serde_json::Value;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-
-/// In the last MiB of the work disk, which no file system uses.
-const PLACE: u64 = 63 << 20;
-const SMALL: &str = "accelerator = \"tcg\"\n[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n";
+use std::path::Path;
 
 fn world(more: &str) -> World {
     let world = World::simulated();
-    world.configure(&format!("{more}{SMALL}"));
+    world.configure_small(more);
     world
 }
 
@@ -26,39 +24,10 @@ fn good(world: &World, arguments: &[&str]) -> run::Ran {
     world.run(arguments).good()
 }
 
-fn refused(world: &World, arguments: &[&str], why: &str) {
-    let ran = world.run(arguments);
-    assert_ne!(ran.code, Some(0), "{arguments:?}");
-    assert!(ran.stderr.contains(why), "{arguments:?}: {}", ran.stderr);
-    assert!(
-        ran.stderr.contains("remedy"),
-        "{arguments:?}: {}",
-        ran.stderr
-    );
-}
-
-fn directory(world: &World) -> PathBuf {
-    let directory = world.show("dev")["directory"].clone();
-    PathBuf::from(directory.as_str().expect("a path"))
-}
-
 /// A command that the guest's disk then knows of.
 fn command(world: &World, text: &str) {
     good(world, &["exec", "dev", "--", "echo", text]);
-    write(world, text);
-}
-
-fn write(world: &World, text: &str) {
-    let path = directory(world).join("work.ext4");
-    let disk = File::options().write(true).open(path).expect("a disk");
-    disk.write_all_at(text.as_bytes(), PLACE).expect("written");
-}
-
-fn read(world: &World) -> String {
-    let mut bytes = [0; 3];
-    let disk = File::open(directory(world).join("work.ext4")).expect("a disk");
-    disk.read_exact_at(&mut bytes, PLACE).expect("read");
-    String::from_utf8_lossy(&bytes).into_owned()
+    disks::write(world, "dev", text);
 }
 
 fn history(world: &World) -> Value {
@@ -81,7 +50,7 @@ fn commands_are_undone_one_by_one_and_several_at_once_and_it_is_the_same_machine
     }
     assert_eq!(commands(&world), ["echo six", "echo two", "echo one"]);
     good(&world, &["vm", "undo", "dev"]);
-    assert_eq!(read(&world), "two");
+    assert_eq!(disks::read(&world, "dev"), "two");
     let shown = world.show("dev");
     assert_eq!((&shown["state"], &shown["id"]), (&"running".into(), &id));
     assert_eq!(shown["run"]["resumed"], true);
@@ -90,18 +59,18 @@ fn commands_are_undone_one_by_one_and_several_at_once_and_it_is_the_same_machine
     command(&world, "new");
     assert_eq!(commands(&world), ["echo new", "echo two", "echo one"]);
     good(&world, &["vm", "undo", "dev", "2"]);
-    assert_eq!(read(&world), "one");
+    assert_eq!(disks::read(&world, "dev"), "one");
     good(&world, &["exec", "--no-checkpoint", "dev", "--", "true"]);
     assert_eq!(commands(&world), ["echo one"]);
     good(&world, &["vm", "undo", "dev"]);
-    assert_eq!(read(&world), "\0\0\0");
-    refused(
+    assert_eq!(disks::read(&world, "dev"), "\0\0\0");
+    is_refused(
         &world,
         &["vm", "undo", "dev"],
         "no command that can be undone",
     );
     good(&world, &["exec", "dev", "--", "true"]);
-    refused(&world, &["vm", "undo", "dev", "2"], "only the last command");
+    is_refused(&world, &["vm", "undo", "dev", "2"], "only the last command");
     world.assert_nothing_corrupted();
     good(&world, &["rm", "dev"]);
     world.assert_nothing_left();
@@ -132,11 +101,11 @@ fn what_runs_a_command_or_copies_into_the_guest_is_undone_and_other_machines_kee
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(kept[0].starts_with("cp "), "{kept:?}");
     let plain = ["vm", "create", "--name", "plain", "--init", "none"];
-    world.configure(SMALL);
+    world.configure_small("");
     world.kill_daemon();
     good(&world, &plain);
     good(&world, &["exec", "plain", "--", "true"]);
-    refused(&world, &["vm", "undo", "plain"], "--checkpoint");
+    is_refused(&world, &["vm", "undo", "plain"], "--checkpoint");
     let none = good(&world, &["vm", "history", "plain", "--json"]).json();
     assert_eq!(
         (&none["kept"], &none["disk_used"]),
@@ -155,9 +124,9 @@ fn the_oldest_go_first_and_history_says_so() {
     assert_eq!(shown["gone"], 1);
     assert_eq!(shown["most"], 2);
     assert_eq!(shown["checkpoints"].as_array().map(Vec::len), Some(2));
-    refused(&world, &["vm", "undo", "dev", "3"], "only the last 2");
+    is_refused(&world, &["vm", "undo", "dev", "3"], "only the last 2");
     good(&world, &["vm", "undo", "dev", "2"]);
-    assert_eq!(read(&world), "one");
+    assert_eq!(disks::read(&world, "dev"), "one");
     world.assert_nothing_corrupted();
 }
 
@@ -169,12 +138,15 @@ fn a_machine_is_undone_whatever_became_of_daemon_vmm_and_guest_since() {
     command(&world, "two");
     world.kill_daemon();
     good(&world, &["vm", "undo", "dev"]);
-    assert_eq!(read(&world), "one");
+    assert_eq!(disks::read(&world, "dev"), "one");
     command(&world, "two");
     good(&world, &["vm", "kill", "dev"]);
     good(&world, &["vm", "undo", "dev"]);
     assert_eq!(
-        (read(&world).as_str(), world.show("dev")["state"].as_str()),
+        (
+            disks::read(&world, "dev").as_str(),
+            world.show("dev")["state"].as_str()
+        ),
         ("one", Some("running"))
     );
     // Another boot, and another run of the VMM, in between.
@@ -183,7 +155,7 @@ fn a_machine_is_undone_whatever_became_of_daemon_vmm_and_guest_since() {
     good(&world, &["vm", "suspend", "dev"]);
     command(&world, "six");
     good(&world, &["vm", "undo", "dev", "3"]);
-    assert_eq!(read(&world), "\0\0\0");
+    assert_eq!(disks::read(&world, "dev"), "\0\0\0");
     good(&world, &["exec", "dev", "--", "true"]);
     world.assert_nothing_corrupted();
 }
@@ -200,14 +172,14 @@ fn snapshots_and_checkpoints_do_not_harm_each_other() {
     good(&world, &["vm", "snapshot", "dev", "asleep"]);
     command(&world, "new");
     good(&world, &["vm", "undo", "dev", "2"]);
-    assert_eq!(read(&world), "\0\0\0");
+    assert_eq!(disks::read(&world, "dev"), "\0\0\0");
     good(&world, &["vm", "restore", "dev", "asleep"]);
-    assert_eq!(read(&world), "one");
+    assert_eq!(disks::read(&world, "dev"), "one");
     command(&world, "six");
     good(&world, &["vm", "restore", "dev", "good"]);
     command(&world, "ten");
     good(&world, &["vm", "undo", "dev"]);
-    assert_eq!(read(&world), "one");
+    assert_eq!(disks::read(&world, "dev"), "one");
     world.assert_nothing_corrupted();
 }
 
@@ -217,19 +189,22 @@ fn a_damaged_checkpoint_is_not_used_and_the_machine_goes_on() {
     create(&world, &["--checkpoint"]);
     command(&world, "one");
     command(&world, "two");
-    let base = directory(&world).join("checkpoints/base/work.ext4");
+    let base = disks::path(&world, "dev", "checkpoints/base/work.ext4");
     flip(&base);
-    refused(
+    is_refused(
         &world,
         &["vm", "undo", "dev"],
         "work.ext4 is not what was saved",
     );
     assert_eq!(
-        (read(&world).as_str(), world.show("dev")["state"].as_str()),
+        (
+            disks::read(&world, "dev").as_str(),
+            world.show("dev")["state"].as_str()
+        ),
         ("two", Some("running"))
     );
     // What cannot be built on is given up, and the next command has one again.
-    let manifest = directory(&world).join("checkpoints/00000002/manifest.json");
+    let manifest = disks::path(&world, "dev", "checkpoints/00000002/manifest.json");
     std::fs::remove_file(&manifest).expect("removed");
     std::fs::write(&manifest, "{").expect("written");
     let shown = history(&world);
@@ -237,7 +212,7 @@ fn a_damaged_checkpoint_is_not_used_and_the_machine_goes_on() {
     command(&world, "new");
     assert_eq!(commands(&world), ["echo new"]);
     good(&world, &["vm", "undo", "dev"]);
-    assert_eq!(read(&world), "two");
+    assert_eq!(disks::read(&world, "dev"), "two");
     world.assert_nothing_corrupted();
 }
 

@@ -1,9 +1,7 @@
 //! Disks that grow under a real guest, and before one boots.
 
-use banger_testkit::checks::run;
+use banger_testkit::checks::{disks, run};
 use banger_testkit::{Ran, World};
-use std::path::Path;
-use std::process::Command;
 
 fn sh(world: &World, script: &str) -> Ran {
     world.run(["vm", "exec", "v", "--", "sh", "-ec", script])
@@ -27,19 +25,6 @@ fn assert_sizes(world: &World, disks: [u64; 2]) {
     let found = sizes(world);
     for (found, disk) in found.into_iter().zip(disks) {
         assert!((disk * 8 / 10..=disk).contains(&found), "{found} {disk}");
-    }
-}
-
-fn assert_clean(world: &World) {
-    let directory = world.show("v")["directory"].clone();
-    let directory = Path::new(directory.as_str().expect("a path"));
-    for disk in ["work.ext4", "system.ext4"] {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut check = Command::new("e2fsck");
-        check.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-        let checked = check.arg("-fn").arg(directory.join(disk)).output();
-        let checked = checked.expect("it runs");
-        assert!(checked.status.success(), "{checked:?}");
     }
 }
 
@@ -70,7 +55,7 @@ fn a_guest_grows_what_is_in_its_disks_while_it_runs_and_at_boot_and_loses_nothin
     .good();
     assert_eq!(sh(&world, sum).good().text(), before);
     let _ = world.run(["vm", "stop", "v"]).good();
-    assert_clean(&world);
+    disks::are_clean(&world, "v");
 
     let said = set(&world, "2GiB", "1GiB");
     assert!(
@@ -82,7 +67,7 @@ fn a_guest_grows_what_is_in_its_disks_while_it_runs_and_at_boot_and_loses_nothin
     assert_sizes(&world, [2048, 1024]);
     assert_eq!(sh(&world, sum).good().text(), before);
     let _ = world.run(["vm", "stop", "v"]).good();
-    assert_clean(&world);
+    disks::are_clean(&world, "v");
 }
 
 #[test]
@@ -100,5 +85,5 @@ fn what_a_guest_cannot_grow_while_it_runs_grows_with_its_next_start() {
     assert!((900..=1024).contains(&work), "{work}");
     assert_eq!(sh(&world, "cat /root/kept").good().text(), "kept\n");
     let _ = world.run(["vm", "stop", "v"]).good();
-    assert_clean(&world);
+    disks::are_clean(&world, "v");
 }

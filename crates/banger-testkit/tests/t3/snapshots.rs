@@ -1,9 +1,8 @@
 //! Real guests that are kept, forked, taken back, suspended, and made from a template.
 
+use banger_testkit::checks::disks;
 use banger_testkit::{Ran, World, eventually};
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 const SMALL: [&str; 4] = ["--memory", "512MiB", "--disk-size", "256MiB"];
@@ -27,19 +26,6 @@ fn identity(world: &World, name: &str) -> Vec<String> {
         .lines()
         .map(str::to_owned)
         .collect()
-}
-
-fn assert_clean(world: &World, name: &str) {
-    let directory = world.show(name)["directory"].clone();
-    let directory = Path::new(directory.as_str().expect("a path"));
-    for disk in ["work.ext4", "system.ext4"] {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut check = Command::new("e2fsck");
-        check.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-        let checked = check.arg("-fn").arg(directory.join(disk)).output();
-        let checked = checked.expect("it runs");
-        assert!(checked.status.success(), "{name}: {checked:?}");
-    }
 }
 
 /// Writes numbers to a file that it keeps open, for ever.
@@ -99,7 +85,7 @@ fn a_guest_is_forked_while_it_writes_and_each_has_its_own_identity() {
     }
     for name in ["v", "w-1", "w-2"] {
         let _ = world.run(["vm", "stop", name]).good();
-        assert_clean(&world, name);
+        disks::are_clean(&world, name);
     }
 }
 
@@ -135,7 +121,7 @@ fn a_guest_goes_back_to_a_snapshot_and_on_from_where_it_was_suspended() {
     goes_on_counting(&world, "v");
     assert_ne!(text(&world, "v", boot), before);
     let _ = world.run(["vm", "stop", "v"]).good();
-    assert_clean(&world, "v");
+    disks::are_clean(&world, "v");
 }
 
 fn now() -> u64 {
@@ -221,5 +207,5 @@ fn the_disks_of_a_guest_tell_what_it_has_changed_while_it_runs_and_afterwards() 
     let text = told(&["before"]);
     assert!(!expected.iter().any(|line| text.contains(line)), "{text}");
     let _ = world.run(["vm", "stop", "v"]).good();
-    assert_clean(&world, "v");
+    disks::are_clean(&world, "v");
 }

@@ -1,8 +1,7 @@
 //! Commands of a real guest that are undone.
 
+use banger_testkit::checks::disks;
 use banger_testkit::{Ran, World, eventually};
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long an emulated guest may take for a hundred counts.
@@ -47,19 +46,6 @@ fn counts_beyond(world: &World, number: u64) -> u64 {
     })
 }
 
-fn assert_clean(world: &World) {
-    let directory = world.show("v")["directory"].clone();
-    let directory = Path::new(directory.as_str().expect("a path"));
-    for disk in ["work.ext4", "system.ext4"] {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut check = Command::new("e2fsck");
-        check.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-        let checked = check.arg("-fn").arg(directory.join(disk)).output();
-        let checked = checked.expect("it runs");
-        assert!(checked.status.success(), "{disk}: {checked:?}");
-    }
-}
-
 #[test]
 fn files_and_running_programs_are_what_they_were_and_it_goes_on_and_back_again() {
     let world = World::real();
@@ -98,7 +84,7 @@ fn files_and_running_programs_are_what_they_were_and_it_goes_on_and_back_again()
     let now = look(&world, "cat /etc/machine-id");
     assert_eq!(now, boot, "it is the same machine");
     let _ = world.run(["vm", "stop", "v"]).good();
-    assert_clean(&world);
+    disks::are_clean(&world, "v");
     let _ = world.run(["vm", "rm", "v"]).good();
     world.assert_nothing_left();
 }

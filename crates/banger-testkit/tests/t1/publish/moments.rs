@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 /// As [`super::publishing`], with little to save.
 fn publishing(guest: &str) -> (World, SocketAddr) {
     let world = World::simulated();
-    world.configure("accelerator = \"tcg\"\n[vm_defaults]\nmemory = \"64MiB\"\ndisk_size = \"64MiB\"\nsystem_disk_size = \"64MiB\"\n");
+    world.configure_small("");
     let asked = format!("0:{guest}");
     good(&world, &run(&["-d", "--name", "v", "-p", &asked]));
     let at = endpoint(&world, "v");
