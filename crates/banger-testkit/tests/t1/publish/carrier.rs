@@ -221,11 +221,7 @@ fn a_vmm_that_ends_without_a_daemon_takes_its_carrier_along() {
 fn a_carrier_that_is_killed_resets_its_connections_and_another_has_the_port() {
     let (server, port) = listener();
     let (world, at) = publishing(&port);
-    let mut client = connect(at);
-    let (mut connection, _) = server.accept().expect("accepted");
-    connection.set_read_timeout(Some(LIMIT)).expect("set");
-    connection.write_all(b"x").expect("written");
-    client.read_exact(&mut [0]).expect("read");
+    let (mut client, mut connection) = connected(&server, at);
     let first = world.carriers();
     kill(first[0]);
     let ended = client.read(&mut [0; 10]);
@@ -240,11 +236,7 @@ fn a_carrier_that_is_killed_resets_its_connections_and_another_has_the_port() {
 fn carrier_and_daemon_that_are_killed_together_leave_nothing_in_the_guest() {
     let (server, port) = listener();
     let (world, at) = publishing(&port);
-    let mut client = connect(at);
-    let (mut connection, _) = server.accept().expect("accepted");
-    connection.set_read_timeout(Some(LIMIT)).expect("set");
-    connection.write_all(b"x").expect("written");
-    client.read_exact(&mut [0]).expect("read");
+    let (mut client, mut connection) = connected(&server, at);
     world.kill_daemon();
     kill(world.carriers()[0]);
     let ended = client.read(&mut [0; 10]);

@@ -13,7 +13,7 @@ mod taken;
 use banger_testkit::World;
 use banger_testkit::checks::publish::{endpoint, free_port};
 use banger_testkit::checks::run;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -41,6 +41,22 @@ fn connect(at: SocketAddr) -> TcpStream {
     connection.set_read_timeout(Some(LIMIT)).expect("set");
     connection.set_write_timeout(Some(LIMIT)).expect("set");
     connection
+}
+
+/// A client that is connected, and its connection at the server: bytes have gone through.
+fn connected(server: &TcpListener, at: SocketAddr) -> (TcpStream, TcpStream) {
+    let client = connect(at);
+    let (connection, _) = server.accept().expect("accepted");
+    connection.set_read_timeout(Some(LIMIT)).expect("set");
+    passes(&client, &connection);
+    (client, connection)
+}
+
+fn passes(mut client: &TcpStream, mut connection: &TcpStream) {
+    client.write_all(b"x").expect("written");
+    connection.read_exact(&mut [0]).expect("read");
+    connection.write_all(b"y").expect("written");
+    client.read_exact(&mut [0]).expect("read");
 }
 
 fn noise(count: usize) -> Vec<u8> {

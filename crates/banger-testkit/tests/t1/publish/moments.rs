@@ -1,7 +1,7 @@
 //! Snapshots, suspending, restoring and forking of a machine whose port somebody is connected to.
 
 use super::*;
-use std::io::{Read, Write};
+use std::io::Read;
 
 /// As [`super::publishing`], with little to save.
 fn publishing(guest: &str) -> (World, SocketAddr) {
@@ -11,22 +11,6 @@ fn publishing(guest: &str) -> (World, SocketAddr) {
     good(&world, &run(&["-d", "--name", "v", "-p", &asked]));
     let at = endpoint(&world, "v");
     (world, at)
-}
-
-/// A client that is connected, and its connection at the server: bytes have gone through.
-fn connected(server: &TcpListener, at: SocketAddr) -> (TcpStream, TcpStream) {
-    let client = connect(at);
-    let (connection, _) = server.accept().expect("accepted");
-    connection.set_read_timeout(Some(LIMIT)).expect("set");
-    passes(&client, &connection);
-    (client, connection)
-}
-
-fn passes(mut client: &TcpStream, mut connection: &TcpStream) {
-    client.write_all(b"x").expect("written");
-    connection.read_exact(&mut [0]).expect("read");
-    connection.write_all(b"y").expect("written");
-    client.read_exact(&mut [0]).expect("read");
 }
 
 fn both_are_reset((mut client, mut connection): (TcpStream, TcpStream)) {
@@ -41,6 +25,17 @@ fn good(world: &World, arguments: &[&str]) {
     let _ = world.run(arguments).good();
 }
 
+/// Connections of a machine outlive its daemon, as those of one that was never saved; then it is deleted.
+fn outlive_a_daemon(world: &World, server: &TcpListener, at: SocketAddr) {
+    let (client, connection) = connected(server, at);
+    world.kill_daemon();
+    good(world, &["vm", "list"]);
+    passes(&client, &connection);
+    drop((client, connection));
+    good(world, &["vm", "delete", "v"]);
+    world.assert_nothing_left();
+}
+
 #[test]
 fn a_suspended_machine_has_no_carrier_and_one_that_goes_on_has_the_same_ports() {
     let (server, port) = listener();
@@ -52,14 +47,7 @@ fn a_suspended_machine_has_no_carrier_and_one_that_goes_on_has_the_same_ports() 
     assert_eq!(endpoint(&world, "v"), at, "who comes wakes it");
     good(&world, &["vm", "resume", "v"]);
     assert_eq!(endpoint(&world, "v"), at);
-    let (client, connection) = connected(&server, at);
-    // As one that was never suspended.
-    world.kill_daemon();
-    good(&world, &["vm", "list"]);
-    passes(&client, &connection);
-    drop((client, connection));
-    good(&world, &["vm", "delete", "v"]);
-    world.assert_nothing_left();
+    outlive_a_daemon(&world, &server, at);
 }
 
 #[test]
@@ -73,13 +61,7 @@ fn connections_go_on_over_a_snapshot_and_end_when_the_machine_is_taken_back_to_i
     both_are_reset((client, connection));
     assert_eq!(endpoint(&world, "v"), at);
     assert_eq!(world.carriers().len(), 1);
-    let (client, connection) = connected(&server, at);
-    world.kill_daemon();
-    good(&world, &["vm", "list"]);
-    passes(&client, &connection);
-    drop((client, connection));
-    good(&world, &["vm", "delete", "v"]);
-    world.assert_nothing_left();
+    outlive_a_daemon(&world, &server, at);
 }
 
 #[test]
