@@ -1,7 +1,7 @@
 //! Keeping what a sandbox is before a command.
 //!
 //! ```text
-//!  copy of the base's memory, if the guest uses it ── pause ── memory, devices, disks: what differs ── go on ── sums ── publish
+//!  copy of the memory that the guest went on from, for the first one ── pause ── memory, devices, disks: what differs ── go on ── sums ── publish
 //! ```
 //!
 //! The guest is not asked to write anything back: it goes on from its memory, never from the disks alone. What is
@@ -70,9 +70,14 @@ impl Work {
         self.agent_goes_on()?;
         let run = self.run()?;
         let held = self.begin_checkpoint(&run).await?;
+        let unwritten = match held.making.pages {
+            Pages::New => self.memory_before(held.making.memory()).await?,
+            Pages::Written => Unwritten::InPlace,
+            Pages::Any => Unwritten::Unknown,
+        };
         let still = self.pause().await?;
         let begun = Instant::now();
-        self.keep(&still, &run, &held).await?;
+        self.keep(&still, &run, &held, unwritten).await?;
         still.goes_on().await?;
         let paused = begun.elapsed();
         self.pass("publish-checkpoint", Side::Before).await?;
@@ -155,23 +160,26 @@ impl Work {
         }))
     }
 
-    async fn keep(&self, still: &Still, run: &Run, held: &Arc<Held>) -> Result<(), Fault> {
+    async fn keep(
+        &self,
+        still: &Still,
+        run: &Run,
+        held: &Arc<Held>,
+        unwritten: Unwritten,
+    ) -> Result<(), Fault> {
         self.pass("keep-memory", Side::Before).await?;
         let guest = Paused {
             process: &run.process,
             paths: &self.paths,
             memory: self.record().spec.memory.value,
-            unwritten: self.unwritten(run, held.making.pages),
+            unwritten,
         };
         let into = Saved {
             memory: held.making.memory(),
             devices: held.making.devices(),
         };
         match held.making.pages {
-            Pages::New => {
-                self.origin_before(&into, guest.unwritten).await?;
-                still.vmm.save(&guest, &into).await?;
-            }
+            Pages::New => still.vmm.save(&guest, &into).await?,
             Pages::Written | Pages::Any => {
                 let earlier: Arc<dyn Earlier> = Arc::<Held>::clone(held);
                 still.vmm.save_over(&guest, &into, earlier).await?;
@@ -186,33 +194,6 @@ impl Work {
         })
         .await?;
         self.pass("keep-disks", Side::After).await
-    }
-
-    fn unwritten(&self, run: &Run, pages: Pages) -> Unwritten {
-        let origin = self.paths.origin().join(Part::Memory.name());
-        match (pages, run.resumed) {
-            (Pages::Any, _) => Unwritten::Unknown,
-            (Pages::Written, _) => Unwritten::InPlace,
-            (Pages::New, false) => Unwritten::Zeros,
-            (Pages::New, true) if origin.exists() => Unwritten::InPlace,
-            (Pages::New, true) => Unwritten::Unknown,
-        }
-    }
-
-    /// What the guest went on from is what it has not written.
-    async fn origin_before(&self, into: &Saved, unwritten: Unwritten) -> Result<(), Fault> {
-        if unwritten != Unwritten::InPlace {
-            return Ok(());
-        }
-        let (from, to) = (
-            self.paths.origin().join(Part::Memory.name()),
-            into.memory.clone(),
-        );
-        blocking(move || {
-            crate::snapshots::copying::copy(&from, &to).map_err(SnapshotError::from)?;
-            Ok(())
-        })
-        .await
     }
 }
 

@@ -100,7 +100,7 @@ impl Work {
         let making = begin(&self.paths.resume()).await?;
         self.sync_guest().await;
         self.progress.stage("saving the guest's memory");
-        let unwritten = self.memory_before(&making).await?;
+        let unwritten = self.memory_before(making.file(Part::Memory)).await?;
         let run = self.run()?;
         let still = self.pause().await?;
         self.save_memory(&still, &run, &making, unwritten).await?;
@@ -158,7 +158,7 @@ impl Work {
     async fn save_running(&self, making: &Making) -> Result<Run, Fault> {
         self.sync_guest().await;
         self.progress.stage("saving the machine");
-        let unwritten = self.memory_before(making).await?;
+        let unwritten = self.memory_before(making.file(Part::Memory)).await?;
         let disks = self.disks_before(making).await?;
         let run = self.run()?;
         let still = self.pause().await?;
@@ -235,7 +235,7 @@ impl Work {
 
     /// The memory that the guest went on from, in place before the guest stands still: only what it has written
     /// since is read then.
-    async fn memory_before(&self, making: &Making) -> Result<Unwritten, Fault> {
+    pub(super) async fn memory_before(&self, into: PathBuf) -> Result<Unwritten, Fault> {
         if !self.run()?.resumed {
             return Ok(Unwritten::Zeros);
         }
@@ -243,7 +243,6 @@ impl Work {
         if !origin.exists() {
             return Ok(Unwritten::Unknown);
         }
-        let into = making.file(Part::Memory);
         blocking(move || {
             copying::copy(&origin, &into).map_err(SnapshotError::from)?;
             Ok(())
