@@ -32,7 +32,7 @@ impl Control {
 
     fn converse(&self, mut connection: UnixStream) -> std::io::Result<()> {
         let greeting = json!({ "QMP": { "version": version(), "capabilities": [] } });
-        writeln!(connection, "{greeting}")?;
+        tell(&mut connection, &greeting)?;
         for line in BufReader::new(connection.try_clone()?).lines() {
             let command: Value = serde_json::from_str(&line?)?;
             let name = command["execute"].as_str().unwrap_or_default();
@@ -43,7 +43,7 @@ impl Control {
             if let Some(id) = command.get("id") {
                 answer["id"] = id.clone();
             }
-            writeln!(connection, "{answer}")?;
+            tell(&mut connection, &answer)?;
             match name {
                 "system_powerdown" if matches!(self.end, End::AtOnce) => end(),
                 "quit" => end(),
@@ -95,6 +95,11 @@ impl Control {
         };
         json!({ "status": word, "running": running })
     }
+}
+
+/// A line at once, as QEMU does: written piece by piece it would wake its reader for each.
+fn tell(connection: &mut UnixStream, message: &Value) -> std::io::Result<()> {
+    connection.write_all(format!("{message}\n").as_bytes())
 }
 
 fn version() -> Value {
