@@ -17,6 +17,8 @@
 //! "prune" deletes what nobody uses; "snapshot" keeps a moment of it, "suspend" saves its memory and ends
 //! its VMM, "restore" takes it back to a snapshot, "undo" to a checkpoint; "diff" reads its disks. "go" in a transitional state means that the request
 //! overtakes the running one, which is cancelled first; "wake" that it is started before.
+//!
+//! One that waits in the pool is nobody's: see [`admit_pooled`].
 
 use crate::SandboxState;
 use std::fmt;
@@ -104,6 +106,8 @@ pub enum Refusal {
     InUse,
     /// What it is to be cannot change while its memory is saved.
     Suspended,
+    /// It is nobody's yet.
+    Pooled,
 }
 
 impl fmt::Display for Refusal {
@@ -115,6 +119,7 @@ impl fmt::Display for Refusal {
             Self::Unreadable => "its record cannot be read",
             Self::InUse => "it is in use",
             Self::Suspended => "its guest is suspended and goes on as it was",
+            Self::Pooled => "it waits in the pool for a machine to be created",
         })
     }
 }
@@ -129,6 +134,9 @@ impl Refusal {
             }
             Self::Suspended => {
                 "let it go on with `banger vm resume NAME`, or give its memory up with `banger vm stop NAME`"
+            }
+            Self::Pooled => {
+                "create one with `banger vm create`, or delete this one with `banger vm rm NAME`"
             }
             Self::NotRunning => "start it with `banger vm start NAME`",
             Self::BeingDeleted => "wait until it is gone, or choose another name",
@@ -174,6 +182,28 @@ pub const fn admit(state: SandboxState, request: Request) -> Admission {
             Admission::Refuse(Refusal::NotRunning)
         }
         (S::Created | S::Stopped, _) => Go,
+    }
+}
+
+/// What is admitted, besides what the table says, of a sandbox that waits in the pool: what makes and removes it.
+/// Whoever gets it must find it as nobody has touched it.
+///
+/// # Errors
+/// The refusal.
+pub const fn admit_pooled(request: Request) -> Result<(), Refusal> {
+    match request {
+        Request::Start | Request::Delete | Request::Prune | Request::Kill | Request::Repair => {
+            Ok(())
+        }
+        Request::Stop
+        | Request::Restart
+        | Request::Use
+        | Request::Set
+        | Request::Snapshot
+        | Request::Suspend
+        | Request::Restore
+        | Request::Diff
+        | Request::Undo => Err(Refusal::Pooled),
     }
 }
 

@@ -144,6 +144,7 @@ mod tests {
             links: Default::default(),
             init: Init::Auto,
             ephemeral: false,
+            pooled: None,
             checkpoint: false,
             publish: vec![],
             labels: Default::default(),

@@ -139,6 +139,8 @@ pub struct Spec {
     pub publish: Vec<Published>,
     /// What people have written on it.
     pub labels: Labels,
+    /// It waits in the pool, for whoever creates a sandbox that could go on from this template.
+    pub pooled: Option<String>,
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ struct File {
     suspend_after: Option<period::Written>,
     templates: Templates,
     template_budget: Option<String>,
+    pool_size: usize,
     memory_reserve: Option<String>,
     checkpoint: bool,
     checkpoints: Option<usize>,
@@ -107,6 +108,8 @@ pub struct Config {
     pub templates: Templates,
     /// Bytes that templates may take; those that were not used for longest go first.
     pub template_budget: u64,
+    /// How many machines wait that went on from a template before anybody asked.
+    pub pool_size: usize,
     /// Bytes of the host's memory that no new machine is to take; by the host's size where absent.
     pub memory_reserve: Option<u64>,
     /// Whether a checkpoint is made before each command of a machine whose request does not say.
@@ -139,6 +142,9 @@ pub struct BridgeConfig {
     /// Where names of guests are served.
     pub dns_address: SocketAddr,
 }
+
+/// Machines that wait take memory: more than this is a typing mistake.
+const POOL_MOST: usize = 64;
 
 /// TAPs that wait ready: a few starts at once, for 0.3 ms of the kernel's time each.
 const TAP_POOL_SIZE: usize = 4;
@@ -247,6 +253,12 @@ impl Config {
             auto_stop_stale_after: limit(file.auto_stop_stale_after, "auto_stop_stale_after")?,
             suspend_after: limit(file.suspend_after, "suspend_after")?,
             templates: file.templates,
+            pool_size: match file.pool_size {
+                size if size > POOL_MOST => {
+                    return Err(format!("pool_size: {size} is more than {POOL_MOST}"));
+                }
+                size => size,
+            },
             template_budget: parsed::<DiskSize>(
                 file.template_budget.as_deref(),
                 "template_budget",
@@ -320,6 +332,7 @@ mod tests {
         assert_eq!(config.idle_exit, IDLE_EXIT);
         assert_eq!(config.auto_stop_stale_after, None);
         assert_eq!(config.suspend_after, None);
+        assert_eq!(config.pool_size, 0);
         assert_eq!(config.bridge.dns_address.to_string(), "127.0.0.1:42069");
     }
 
@@ -328,7 +341,7 @@ mod tests {
         let config = Config::parse(
             "log_level = 'debug'\ndefault_image = 'mine'\nqemu = '/opt/qemu'\nagent = '/opt/agent'\n\
              default_kernel = 'k'\naccelerator = 'tcg'\nidle_exit_seconds = 5\nstart_limit_seconds = 9\n\
-             auto_stop_stale_after = '1h30min'\nsuspend_after = 600\nmemory_reserve = '3GiB'\n\
+             auto_stop_stale_after = '1h30min'\nsuspend_after = 600\nmemory_reserve = '3GiB'\npool_size = 2\n\
              network = 'none'\nbridge_name = 'br-fc-x'\nbridge_ip = '10.9.0.1'\ncidr = 20\ntap_pool_size = 0\n\
              default_dns = ['9.9.9.9']\nroot_helper = '/opt/root'\ndns_address = '127.0.0.1:0'\n\
              [vm_defaults]\nvcpu = 2\nmemory = '2GiB'\ndisk_size = '10G'\nsystem_disk_size = '1G'\n",
@@ -343,6 +356,7 @@ mod tests {
         );
         assert_eq!(config.suspend_after, Some(Duration::from_secs(600)));
         assert_eq!(config.memory_reserve, Some(3 << 30));
+        assert_eq!(config.pool_size, 2);
         assert_eq!(config.network, Some(NetworkMode::None));
         let bridge = BridgeConfig {
             name: "br-fc-x".parse().expect("a name"),
@@ -366,6 +380,7 @@ mod tests {
             ("[vm_defaults]\nmemory = 'lots'", "vm_defaults.memory"),
             ("default_image = '../x'", "'/'"),
             ("accelerator = 'hvf'", "hvf"),
+            ("pool_size = 65", "pool_size"),
             ("dns_address = 'localhost:53'", "dns_address"),
             ("dns_address = '0.0.0.0:53'", "one address"),
             ("bridge_name = 'eth0'", "br-fc"),

@@ -18,6 +18,20 @@ struct Entry {
     reserved: Vec<SandboxName>,
     /// Absent while its name is only reserved.
     sandbox: Option<Arc<Sandbox>>,
+    /// Whether it waits in the pool for whoever comes first.
+    offer: Offer,
+}
+
+/// Whose one of the pool is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Offer {
+    /// It is no one of the pool, or not fit to be had yet.
+    #[default]
+    None,
+    /// Whoever comes first may have it.
+    Anybodys,
+    /// A reservation has it.
+    Reserved,
 }
 
 impl Entry {
@@ -56,7 +70,7 @@ impl Drop for NewName {
     }
 }
 
-/// An id and a name that nobody else can have.
+/// An id and a name that nobody else can have: of a sandbox that is to be made, or of one of the pool.
 #[derive(Debug)]
 pub struct Reservation {
     /// The id.
@@ -65,17 +79,26 @@ pub struct Reservation {
     pub name: SandboxName,
     /// Its address on the bridge, if it is to have one.
     pub host_part: Option<HostPart>,
+    /// It is one of the pool, and is there already.
+    pub pooled: bool,
+    /// The name that one of the pool is to have, where that is another than its own.
+    pub new_name: Option<NewName>,
     registry: Arc<Registry>,
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         let mut all = self.registry.lock();
-        if all
-            .get(&self.id)
-            .is_some_and(|entry| entry.sandbox.is_none())
-        {
-            all.remove(&self.id);
+        let Some(entry) = all.get_mut(&self.id) else {
+            return;
+        };
+        match &entry.sandbox {
+            None => drop(all.remove(&self.id)),
+            // What nobody has made theirs is anybody's again.
+            Some(sandbox) if self.pooled && sandbox.record().spec.pooled.is_some() => {
+                entry.offer = Offer::Anybodys;
+            }
+            Some(_) => entry.offer = Offer::None,
         }
     }
 }
@@ -133,6 +156,7 @@ impl Registry {
                     host_part,
                     reserved: vec![],
                     sandbox: None,
+                    offer: Offer::None,
                 },
             );
             return Ok((id, name, host_part));
@@ -155,8 +179,64 @@ impl Registry {
             id,
             name,
             host_part,
+            pooled: false,
+            new_name: None,
             registry: Arc::clone(self),
         })
+    }
+
+    /// One that waits in the pool and is fit may be had by whoever comes first.
+    pub fn offer(&self, id: SandboxId) {
+        if let Some(entry) = self.lock().get_mut(&id)
+            && entry.offer == Offer::None
+        {
+            entry.offer = Offer::Anybodys;
+        }
+    }
+
+    /// How many may be had.
+    #[must_use]
+    pub fn offered(&self) -> usize {
+        let all = self.lock();
+        let offered = all.values().filter(|entry| entry.offer == Offer::Anybodys);
+        offered.count()
+    }
+
+    /// Takes one of the pool that is fit: nobody else gets it until the reservation is dropped. It has its name, or
+    /// is to have the given one.
+    ///
+    /// # Errors
+    /// `Conflict` when the given name is taken.
+    pub fn take_pooled(
+        self: &Arc<Self>,
+        name: Option<&SandboxName>,
+        fit: impl Fn(&Sandbox) -> bool,
+    ) -> Result<Option<Reservation>, Fault> {
+        let mut all = self.lock();
+        if let Some(name) = name.filter(|name| all.values().any(|entry| entry.has(name))) {
+            return Err(is_taken(name));
+        }
+        let found = all.iter_mut().find(|(_, entry)| {
+            entry.offer == Offer::Anybodys && entry.sandbox.as_deref().is_some_and(&fit)
+        });
+        let Some((id, entry)) = found else {
+            return Ok(None);
+        };
+        entry.offer = Offer::Reserved;
+        entry.reserved.extend(name.cloned());
+        let new_name = name.map(|name| NewName {
+            id: *id,
+            name: name.clone(),
+            registry: Arc::clone(self),
+        });
+        Ok(Some(Reservation {
+            id: *id,
+            name: name.unwrap_or(&entry.name).clone(),
+            host_part: entry.host_part,
+            pooled: true,
+            new_name,
+            registry: Arc::clone(self),
+        }))
     }
 
     /// A reserved or recorded sandbox has its driver.
@@ -169,6 +249,7 @@ impl Registry {
                 host_part: record.network.map(|place| place.host_part),
                 reserved: vec![],
                 sandbox: Some(sandbox),
+                offer: Offer::None,
             },
         );
     }

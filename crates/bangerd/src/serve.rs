@@ -189,7 +189,7 @@ pub async fn serve(
     tokio::spawn(leave_on_signal(leaving.clone()));
     tokio::spawn(leave_when_idle(api.clone(), idle_exit));
     let rounds = tokio::spawn(api.supervisor.clone().rounds());
-    let services = Arc::clone(&api.supervisor.services);
+    let supervisor = api.supervisor.clone();
     let until_told = leaving.clone();
     let audit = api.audit.clone();
     let listener = OwnersOnly {
@@ -205,6 +205,14 @@ pub async fn serve(
         () = async { leaving.cancelled().await; tokio::time::sleep(LEAVE_LIMIT).await } => Ok(()),
     };
     rounds.abort();
+    // Nobody's machines: they would wait for a daemon that may never come.
+    if tokio::time::timeout(LEAVE_LIMIT, supervisor.empty_pool())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the next daemon removes what is left of the pool");
+    }
+    let services = supervisor.services;
     services.host_network.leave().await;
     services.feed.drained().await;
     audit.drained().await;

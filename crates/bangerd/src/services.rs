@@ -16,7 +16,7 @@ use crate::publish::Endpoints;
 use crate::registry::Registry;
 use crate::snapshots::Verified;
 use crate::store::Store;
-use crate::supervise::{Moments, WantedTemplates};
+use crate::supervise::{Moments, Pool, WantedTemplates};
 use crate::vmm::qemu::{self, Launcher, Places, Program};
 use crate::vmm::{Accelerator, ExitReport, ProcessIdentity, Vmm};
 use banger_model::{ArtifactName, SandboxId, Spec};
@@ -47,6 +47,8 @@ pub struct Services {
     pub verified: Arc<Verified>,
     /// Templates that are to be made.
     pub wanted_templates: WantedTemplates,
+    /// What waits for whoever creates a machine.
+    pub pool: Pool,
     /// Moments that several forks share.
     pub moments: Moments,
     /// Which sandbox has which published port.
@@ -139,6 +141,7 @@ impl Services {
             feed,
             verified: Arc::default(),
             wanted_templates: WantedTemplates::default(),
+            pool: Pool::default(),
             moments: Moments::default(),
             endpoints: Arc::default(),
             executable,

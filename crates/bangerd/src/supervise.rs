@@ -9,6 +9,7 @@ mod go_on;
 mod moments;
 mod network;
 mod perform;
+mod pool;
 mod strays;
 mod template;
 mod unused;
@@ -16,6 +17,7 @@ mod unused;
 pub use fork::Beginning;
 pub use moments::Moments;
 pub use perform::{Made, source_of};
+pub use pool::Pool;
 pub use template::WantedTemplates;
 
 use crate::host::{self, Room};
@@ -134,6 +136,7 @@ impl Supervisor {
             every.tick().await;
             unused.look();
             self.look_for_wanted_template();
+            self.look_at_pool().await;
             self.services.moments.forget();
             for sandbox in self.services.registry.all() {
                 // Only a guest that runs prints.
@@ -179,12 +182,14 @@ impl Supervisor {
         }
     }
 
-    /// Whether nothing would be disturbed if the daemon left now, or the reason why not.
+    /// Whether nothing would be disturbed if the daemon left now, or the reason why not. What waits in the pool goes
+    /// with it.
     ///
     /// # Errors
     /// A refusal with what would be disturbed.
     pub fn is_idle(&self) -> Result<(), Fault> {
-        let all = self.services.registry.all();
+        let mut all = self.services.registry.all();
+        all.retain(|sandbox| sandbox.record().spec.pooled.is_none());
         let busy = |count: usize, what: &str| {
             Fault::new(FaultCode::Refused, format!("{count} {what}"))
                 .with_remedy("wait, or stop the daemon with `banger daemon stop`")
@@ -236,6 +241,7 @@ fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSi
         links: BTreeSet::new(),
         init: request.init,
         ephemeral: request.ephemeral,
+        pooled: None,
         checkpoint: request.checkpoint.unwrap_or(config.checkpoint),
         publish: vec![],
         labels: request.labels.clone(),

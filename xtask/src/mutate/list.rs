@@ -9,6 +9,7 @@ mod doctor;
 mod load;
 mod network;
 mod operations;
+mod pool;
 mod records;
 mod refusals;
 mod repair;
@@ -82,6 +83,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         records::LIST,
         repair::LIST,
         checkpoints::LIST,
+        pool::LIST,
         resume::LIST,
         usage::LIST,
         verbs::LIST,

@@ -51,6 +51,9 @@ pub struct Status {
     pub started_at: u64,
     /// Sandboxes whose guest runs.
     pub running: u32,
+    /// Sandboxes of the pool that may be had; those of the pool are not counted otherwise.
+    #[serde(default)]
+    pub pooled: u32,
     /// Sandboxes in all.
     pub sandboxes: u32,
     /// Long operations that go on.

@@ -23,6 +23,7 @@ mod labels;
 mod logs;
 mod machine;
 mod operations;
+mod pool;
 mod publish;
 mod reconcile;
 mod records;

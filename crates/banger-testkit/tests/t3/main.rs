@@ -14,6 +14,7 @@ mod full_disk;
 mod grow;
 mod guest;
 mod machine;
+mod pool;
 mod snapshots;
 mod stats;
 mod systemd;

@@ -20,7 +20,13 @@ pub fn status(status: &Status, now: u64) -> Table {
         ("memory", show_bytes(status.memory_kib.saturating_mul(1024))),
         (
             "sandboxes",
-            format!("{} running of {}", status.running, status.sandboxes),
+            match status.pooled {
+                0 => format!("{} running of {}", status.running, status.sandboxes),
+                pooled => format!(
+                    "{} running of {}, and {pooled} in the pool",
+                    status.running, status.sandboxes
+                ),
+            },
         ),
         ("operations", status.operations.to_string()),
         ("sessions", status.sessions.to_string()),

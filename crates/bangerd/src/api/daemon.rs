@@ -20,7 +20,8 @@ pub(super) async fn version(State(api): State<Api>) -> axum::Json<Version> {
 #[utoipa::path(get, path = "/v1/daemon", responses((status = 200, body = Status)))]
 pub(super) async fn status(State(api): State<Api>) -> axum::Json<Status> {
     let services = &api.supervisor.services;
-    let all = services.registry.all();
+    let mut all = services.registry.all();
+    all.retain(|sandbox| sandbox.record().spec.pooled.is_none());
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     axum::Json(Status {
         version: Version::clone(&api.version),
@@ -35,6 +36,7 @@ pub(super) async fn status(State(api): State<Api>) -> axum::Json<Status> {
                 .filter(|s| s.record().state.may_have_vmm())
                 .count(),
         ),
+        pooled: count(services.registry.offered()),
         sandboxes: count(all.len()),
         operations: count(api.supervisor.operations.count()),
         sessions: all.iter().map(|sandbox| sandbox.sessions()).sum(),

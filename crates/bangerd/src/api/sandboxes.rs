@@ -30,9 +30,11 @@ const TELL_LIMIT: Duration = Duration::from_secs(30);
 pub(super) async fn list(State(api): State<Api>) -> axum::Json<Vec<Sandbox>> {
     let services = &api.supervisor.services;
     let all = services.registry.all();
-    let shown = all
+    // Those of the pool are nobody's.
+    let own = all
         .iter()
-        .map(|sandbox| view::sandbox(services, sandbox.record(), &sandbox.listeners));
+        .filter(|sandbox| sandbox.record().spec.pooled.is_none());
+    let shown = own.map(|sandbox| view::sandbox(services, sandbox.record(), &sandbox.listeners));
     axum::Json(shown.collect())
 }
 
@@ -63,8 +65,8 @@ pub(super) async fn create(
         return Ok(known);
     }
     let mut spec = api.supervisor.spec(&request)?;
-    let reservation = api.supervisor.reserve(request.name.as_ref(), &mut spec, op);
-    let reservation = reservation.await.map_err(|fault| fault.with_op(op))?;
+    let reserving = api.supervisor.reserve_for(&request, &mut spec, op);
+    let reservation = reserving.await.map_err(|fault| fault.with_op(op))?;
     let (start, supervisor) = (request.start, api.supervisor.clone());
     let origin = Beginning::of(&request);
     let subject = Subject::sandbox(reservation.id, &reservation.name);

@@ -25,7 +25,10 @@ pub(super) async fn one(State(api): State<Api>, Path(name): Path<String>) -> Ans
 pub(super) async fn all(State(api): State<Api>) -> Json<Vec<Stats>> {
     let services = &api.supervisor.services;
     let mut all = services.registry.all();
-    all.retain(|sandbox| sandbox.record().state.may_have_vmm());
+    all.retain(|sandbox| {
+        let record = sandbox.record();
+        record.state.may_have_vmm() && record.spec.pooled.is_none()
+    });
     let counted = all.iter().map(|sandbox| stats::of(services, sandbox));
     Json(join_all(counted).await)
 }

@@ -23,6 +23,12 @@ pub struct Seen {
 /// goes is a part of that work.
 #[must_use]
 pub fn changes(before: &Seen, after: &Seen, working: bool, link_lost: &mut bool) -> Vec<What> {
+    match (&before.record.spec.pooled, &after.record.spec.pooled) {
+        // Nobody's: what happens to it is nobody's business.
+        (_, Some(_)) => return vec![],
+        (Some(_), None) => return taken(&after.record),
+        (None, None) => {}
+    }
     let mut happened = Vec::new();
     if before.record.name != after.record.name {
         let from = before.record.name.to_string();
@@ -40,6 +46,16 @@ pub fn changes(before: &Seen, after: &Seen, working: bool, link_lost: &mut bool)
         happened.push(What::Deleted);
     }
     happened
+}
+
+/// One that had waited in the pool is somebody's: for them it begins now.
+fn taken(record: &Record) -> Vec<What> {
+    let created = What::Created {
+        image: record.spec.image.value.to_string(),
+    };
+    let backend = record.run.as_ref().map(|run| run.backend.clone());
+    let started = backend.map(|backend| What::Started { backend });
+    std::iter::once(created).chain(started).collect()
 }
 
 /// By the names of `vm show --json`.
@@ -61,6 +77,7 @@ fn changed_fields(before: &Spec, after: &Spec) -> Vec<String> {
         checkpoint,
         labels,
         publish: _told_apart,
+        pooled: _told_before,
     } = before;
     let compared = [
         ("image", image.value != after.image.value),

@@ -20,6 +20,7 @@
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
 //! | image-make    | leaves it to others      | nothing is left, or to others  | makes it                             |
 //! | template-make | nothing is left          | nothing is left                | fails: it is made when it is wanted  |
+//! | pool-fill     | nothing is left          | nothing is left                | fails: it is filled when it is wanted |
 //! | kernel-import | leaves it to others      | nothing is left, or to others  | imports it                           |
 
 use crate::vmm::ProcessIdentity;
@@ -108,6 +109,11 @@ pub enum Asked {
         /// Of which kind.
         request: Box<CreateRequest>,
     },
+    /// Have one more machine of this kind wait in the pool.
+    PoolFill {
+        /// Of which kind.
+        request: Box<CreateRequest>,
+    },
     /// Take a kernel in.
     KernelImport {
         /// From where.
@@ -167,6 +173,7 @@ impl Asked {
             Self::ImageImport => "image-import",
             Self::ImageMake => "image-make",
             Self::TemplateMake { .. } => "template-make",
+            Self::PoolFill { .. } => "pool-fill",
             Self::KernelImport { .. } => "kernel-import",
         }
     }
@@ -196,6 +203,7 @@ impl Asked {
             | Self::ImageImport
             | Self::ImageMake
             | Self::TemplateMake { .. }
+            | Self::PoolFill { .. }
             | Self::KernelImport { .. } => None,
             Self::Stop => Some("a guest that shuts down cannot be called back"),
             Self::Kill { .. } => Some("a signal that was sent cannot be called back"),
@@ -223,6 +231,9 @@ impl Asked {
                 Fate::Fails("the daemon ended before it was known whether the signal was sent")
             }
             Self::TemplateMake { .. } => {
+                Fate::Fails("the daemon ended while it was made: it is made when it is wanted")
+            }
+            Self::PoolFill { .. } => {
                 Fate::Fails("the daemon ended while it was made: it is made when it is wanted")
             }
             Self::ImageImport => {
@@ -287,6 +298,9 @@ mod tests {
             Asked::ImageImport,
             Asked::ImageMake,
             Asked::TemplateMake {
+                request: Box::default(),
+            },
+            Asked::PoolFill {
                 request: Box::default(),
             },
             Asked::KernelImport {

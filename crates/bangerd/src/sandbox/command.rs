@@ -2,6 +2,7 @@
 
 use super::comparing::Comparison;
 use super::saving::Wanted;
+use super::taking::Taking;
 use crate::operation::OpId;
 use crate::progress::Progress;
 use crate::record::Record;
@@ -90,6 +91,8 @@ pub enum Command {
     Checkpoint(String, Progress, Reply),
     /// Take it back to the checkpoint with this number.
     Undo(u32, Progress, Reply),
+    /// It waits in the pool: let it be what was asked for.
+    Take(Box<Taking>, Progress, Reply),
     /// Publish ports besides those that are; at once if the guest runs.
     Publish(Vec<Publication>, Reply),
     /// Publish ports no longer.
@@ -116,7 +119,7 @@ impl Command {
             Self::Undo(..) => Some(Request::Undo),
             Self::Restore(..) => Some(Request::Restore),
             Self::Diff(..) => Some(Request::Diff),
-            Self::Prepare(..) => None,
+            Self::Prepare(..) | Self::Take(..) => None,
         }
     }
 
@@ -132,6 +135,7 @@ impl Command {
             | Self::Delete(progress, _)
             | Self::Prune(progress, _)
             | Self::Prepare(_, progress, _)
+            | Self::Take(_, progress, _)
             | Self::Snapshot(_, progress, _)
             | Self::Suspend(progress, _)
             | Self::Restore(_, progress, _)
@@ -170,6 +174,7 @@ impl Command {
             | Self::Delete(_, reply)
             | Self::Prune(_, reply)
             | Self::Prepare(_, _, reply)
+            | Self::Take(_, _, reply)
             | Self::Snapshot(_, _, reply)
             | Self::Suspend(_, reply)
             | Self::Restore(_, _, reply)
@@ -197,6 +202,7 @@ impl Command {
             | Self::Delete(_, reply)
             | Self::Prune(_, reply)
             | Self::Prepare(_, _, reply)
+            | Self::Take(_, _, reply)
             | Self::Snapshot(_, _, reply)
             | Self::Suspend(_, reply)
             | Self::Restore(_, _, reply)

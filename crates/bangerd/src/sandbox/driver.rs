@@ -8,8 +8,8 @@ use super::command::{Command, Message, Reply};
 use super::tracked::Tracked;
 use super::works::{self, Done, Outcome};
 use super::{
-    Sandbox, View, checkpointing, comparing, ports, reconcile, refused, rename, restoring, saving,
-    set, undoing,
+    Sandbox, View, admission, checkpointing, comparing, ports, reconcile, refused, rename,
+    restoring, saving, set, taking, undoing,
 };
 use crate::guest::{LinkError, Met};
 use crate::last_use::LastUse;
@@ -22,7 +22,7 @@ use crate::services::Services;
 use crate::vmm::ExitReport;
 use crate::vmm::console::Console;
 use banger_model::SandboxState;
-use banger_model::admission::{Admission, admit};
+use banger_model::admission::Admission;
 use banger_proto::fault::Fault;
 use banger_proto::owner::event::What;
 use futures_util::future::{BoxFuture, FutureExt, OptionFuture};
@@ -81,7 +81,9 @@ pub fn spawn(services: Arc<Services>, record: Record, origin: Origin) -> Arc<San
     if let Origin::New(op) = origin {
         let image = view.borrow().record.spec.image.value.to_string();
         view.work_begins(Some(op));
-        view.tell(What::Created { image });
+        if view.borrow().record.spec.pooled.is_none() {
+            view.tell(What::Created { image });
+        }
         view.work_ends();
     }
     let driver = Driver {
@@ -223,7 +225,7 @@ impl Driver {
             return;
         }
         let admission = match command.request() {
-            Some(request) => admit(view.record.state, request),
+            Some(request) => admission(&view, request),
             None => Admission::Go,
         };
         match admission {
@@ -266,6 +268,11 @@ impl Driver {
             Command::Prepare(seed, progress, reply) => {
                 self.begin(Some(reply), progress, |work| {
                     works::prepare(work, seed).boxed()
+                });
+            }
+            Command::Take(taking, progress, reply) => {
+                self.begin(Some(reply), progress, |work| {
+                    taking::take(work, *taking).boxed()
                 });
             }
             Command::Snapshot(wanted, progress, reply) => {

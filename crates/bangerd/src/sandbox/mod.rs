@@ -31,6 +31,7 @@ mod shutdown;
 mod stall;
 mod starting;
 mod survey;
+mod taking;
 mod tracked;
 mod undoing;
 mod works;
@@ -45,6 +46,7 @@ pub(crate) use ports::{cannot_publish, ports_are_free};
 pub use saving::Wanted;
 pub(crate) use set::wanted_sizes;
 pub use survey::{vmm_lives, vmm_of};
+pub use taking::Taking;
 
 use crate::guest::Link;
 use crate::last_use::LastUse;
@@ -53,6 +55,7 @@ use crate::progress::Progress;
 use crate::publish::Listeners;
 use crate::record::Record;
 use crate::vmm::console::Console;
+use banger_model::admission::{Admission, Request, admit, admit_pooled};
 use banger_model::spec::Wait;
 use banger_model::{SandboxId, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
@@ -354,11 +357,20 @@ enum Readiness {
     Never(Fault),
 }
 
+/// What the admission table says of a request now.
+fn admission(view: &View, request: Request) -> Admission {
+    match admit(view.record.state, request) {
+        Admission::Refuse(refusal) => Admission::Refuse(refusal),
+        admission if view.record.spec.pooled.is_some() => {
+            admit_pooled(request).map_or_else(Admission::Refuse, |()| admission)
+        }
+        admission => admission,
+    }
+}
+
 /// Whether a guest can be talked to, by the admission table and what is known of its link.
 fn ready(view: &View) -> Readiness {
-    use banger_model::admission::{Admission, Request, admit};
-    let state = view.record.state;
-    match (admit(state, Request::Use), &view.link, &view.trouble) {
+    match (admission(view, Request::Use), &view.link, &view.trouble) {
         (Admission::Refuse(refusal), _, _) => Readiness::Never(refused(view, refusal)),
         (Admission::Wake, _, _) if view.adopting => Readiness::NotYet,
         (Admission::Wake, _, _) => Readiness::Asleep,

@@ -111,6 +111,7 @@ fn salvaged_spec(text: &str) -> Option<Spec> {
         links: Default::default(),
         init: Init::default(),
         ephemeral: false,
+        pooled: None,
         checkpoint: false,
         publish: vec![],
         labels: Default::default(),

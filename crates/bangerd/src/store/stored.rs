@@ -58,6 +58,8 @@ struct StoredSpec {
     ephemeral: bool,
     #[serde(default)]
     checkpoint: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pooled: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -144,6 +146,7 @@ impl From<&Spec> for StoredSpec {
             init: spec.init,
             ephemeral: spec.ephemeral,
             checkpoint: spec.checkpoint,
+            pooled: spec.pooled.clone(),
         }
     }
 }
@@ -178,6 +181,7 @@ impl TryFrom<StoredSpec> for Spec {
             init: stored.init,
             ephemeral: stored.ephemeral,
             checkpoint: stored.checkpoint,
+            pooled: stored.pooled,
             publish: vec![],
             labels: Labels::new(),
         })

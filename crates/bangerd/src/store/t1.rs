@@ -26,6 +26,7 @@ fn record(first: u8, name: &str) -> Record {
         links: [SandboxId::from_random([9; 16])].into(),
         init: Init::None,
         ephemeral: true,
+        pooled: None,
         checkpoint: true,
         labels: [("role", "web"), ("ci", "")]
             .map(|(key, value)| (key.parse().expect("key"), value.parse().expect("value")))

@@ -79,12 +79,21 @@ impl Supervisor {
             Beginning::Fork(of) => Some(self.services.registry.find(&of.sandbox)?),
             Beginning::Image | Beginning::Template(_) => None,
         };
-        let judged = self.judge_capacity(spec, parent.as_deref(), begins).await?;
+        let mut judged = self.judge_capacity(spec, parent.as_deref(), begins).await?;
+        if judged.fits.by_memory == 0 && spec.pooled.is_none() && self.empty_pool().await {
+            judged = self.judge_capacity(spec, parent.as_deref(), begins).await?;
+        }
         if judged.fits.by_memory > 0 {
             return Ok(());
         }
         let of = parent.map(|parent| format!(" --of {}", parent.record().name));
         Err(judged.refusal(&of.unwrap_or_default()))
+    }
+
+    /// Whether another machine would fit after one that nobody has asked for.
+    pub(super) async fn has_room_to_spare(&self, spec: &Spec) -> Result<bool, Fault> {
+        let judged = self.judge_capacity(spec, None, Begins::Resuming).await?;
+        Ok(judged.fits.machines() > 1)
     }
 
     async fn judge_capacity(

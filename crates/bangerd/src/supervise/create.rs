@@ -8,8 +8,8 @@ use crate::host;
 use crate::operation::{self, Going, OpId};
 use crate::progress::Progress;
 use crate::record::{OnBridge, Record};
-use crate::registry::Reservation;
-use crate::sandbox::{self, Command, Origin, Sandbox};
+use crate::registry::{NewName, Reservation};
+use crate::sandbox::{self, Command, Origin, Sandbox, Taking};
 use crate::vmm::Vmm;
 use banger_model::SandboxId;
 use banger_model::capacity::Begins;
@@ -65,6 +65,14 @@ impl Supervisor {
                     return Err(operation::cancelled("it was being deleted"));
                 }
                 let progress = &going.progress;
+                if view.record.spec.pooled.is_some() {
+                    let taking = Taking {
+                        name: self.name_of_pooled(&view.record, &name)?,
+                        spec: self.spec(request)?,
+                    };
+                    self.take(&sandbox, taking, progress).await?;
+                    return Ok(sandbox);
+                }
                 return self.finish(sandbox, None, request.start, progress).await;
             }
             let mut spec = self.spec(request)?;
@@ -82,6 +90,18 @@ impl Supervisor {
             Ok(sandbox)
         };
         self.or_nothing(id, made, going).await
+    }
+
+    fn name_of_pooled(
+        &self,
+        record: &Record,
+        name: &SandboxName,
+    ) -> Result<Option<NewName>, Fault> {
+        let renamed = record.name != *name;
+        let registry = &self.services.registry;
+        renamed
+            .then(|| registry.rename(record.id, name.clone()))
+            .transpose()
     }
 
     async fn or_nothing(
@@ -143,6 +163,11 @@ impl Supervisor {
         if start.is_some() {
             sandbox::ports_are_free(&self.services, &reservation.name, &spec)?;
         }
+        if reservation.pooled {
+            return self
+                .make_of_pooled(reservation, spec, &origin, progress)
+                .await;
+        }
         self.services.boot_files(&spec, progress).await?;
         disks::require_room(&self.services.layout.sandboxes())?;
         let seed = match &origin {
@@ -157,16 +182,43 @@ impl Supervisor {
                 seed
             }
         };
+        if seed.is_none() && spec.pooled.is_some() {
+            let message = "its template is gone";
+            return Err(Fault::new(FaultCode::Unavailable, message));
+        }
         let kind = match origin {
-            Beginning::Template(kind) if seed.is_none() && start.is_some() => Some(kind),
+            Beginning::Template(kind) if start.is_some() => Some(kind),
             _ => None,
         };
+        let boots = seed.is_none();
         let as_asked = spec.clone();
         let sandbox = self.record(&reservation, spec, progress.op()).await?;
         let sandbox = self.finish(sandbox, seed, start, progress).await?;
         if let Some(kind) = kind {
-            self.want_template(*kind, &as_asked).await;
+            self.want_pooled(&kind, &as_asked).await;
+            if boots {
+                self.want_template(*kind, &as_asked).await;
+            }
         }
+        Ok(sandbox)
+    }
+
+    async fn make_of_pooled(
+        &self,
+        mut reservation: Reservation,
+        spec: Spec,
+        origin: &Beginning,
+        progress: &Progress,
+    ) -> Result<Arc<Sandbox>, Fault> {
+        let sandbox = self.services.registry.find(&reservation.id.to_string())?;
+        if let Beginning::Template(kind) = origin {
+            self.want_pooled(kind, &spec).await;
+        }
+        let taking = Taking {
+            name: reservation.new_name.take(),
+            spec,
+        };
+        self.take(&sandbox, taking, progress).await?;
         Ok(sandbox)
     }
 

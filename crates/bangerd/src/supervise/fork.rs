@@ -125,6 +125,7 @@ impl Supervisor {
                 .collect(),
             links: then.links.iter().copied().chain(links).collect(),
             ephemeral: request.ephemeral,
+            pooled: None,
             checkpoint: request.checkpoint.unwrap_or(then.checkpoint),
             labels,
             publish,

@@ -174,10 +174,14 @@ impl Supervisor {
 /// record of it was lost with the host's power: somebody may have worked in it since.
 fn has_run(sandbox: &Sandbox) -> bool {
     let record = sandbox.record();
+    // One of the pool has run for nobody.
+    let is_somebodys = record.spec.pooled.is_none();
     let answered = record
         .run
         .is_some_and(|run| !run.times.agent_answered.is_zero());
-    answered && matches!(record.state, SandboxState::Running | SandboxState::Stopped)
+    answered
+        && is_somebodys
+        && matches!(record.state, SandboxState::Running | SandboxState::Stopped)
 }
 
 fn read_name(name: &str) -> Result<SandboxName, Fault> {

@@ -195,6 +195,7 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         | Asked::ImageImport
         | Asked::ImageMake
         | Asked::TemplateMake { .. }
+        | Asked::PoolFill { .. }
         | Asked::KernelImport { .. } => Command::Prepare(None, progress, reply),
     }
 }

@@ -52,7 +52,7 @@ impl WantedTemplates {
 }
 
 /// What of a request decides which template it can go on from.
-fn plain(request: &CreateRequest) -> CreateRequest {
+pub(super) fn plain(request: &CreateRequest) -> CreateRequest {
     CreateRequest {
         image: request.image.clone(),
         kernel: request.kernel.clone(),
@@ -74,7 +74,11 @@ impl Supervisor {
     ///
     /// # Errors
     /// The fault of whatever a boot needs and is missing.
-    async fn template_key(&self, spec: &Spec, progress: &Progress) -> Result<String, Fault> {
+    pub(super) async fn template_key(
+        &self,
+        spec: &Spec,
+        progress: &Progress,
+    ) -> Result<String, Fault> {
         let ready = self.services.boot_files(spec, progress).await?;
         let fingerprint = sandbox::fingerprint_of(&self.services.layout, spec, &ready)?;
         let text = serde_json::to_string(&fingerprint)

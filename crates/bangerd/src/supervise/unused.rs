@@ -61,7 +61,8 @@ impl Unused {
                 }
                 self.packets.insert(sandbox.id, now);
             }
-            if sandbox.record().spec.ephemeral {
+            let spec = sandbox.record().spec;
+            if spec.ephemeral || spec.pooled.is_some() {
                 continue;
             }
             let unused = sandbox.unused_for();

@@ -4,6 +4,7 @@ mod guests;
 mod names;
 mod others;
 mod outside;
+mod pool;
 mod removed;
 mod resolvers;
 mod restarts;

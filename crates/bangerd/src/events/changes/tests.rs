@@ -20,6 +20,7 @@ fn seen(state: SandboxState) -> Seen {
         links: BTreeSet::new(),
         init: Init::Auto,
         ephemeral: false,
+        pooled: None,
         checkpoint: false,
         publish: vec![],
         labels: Default::default(),
