@@ -23,7 +23,12 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
            beside dnsmasq; without root only the last
   places   of the network, what needs no guest: places on the bridge and the helper's memory
   tcp      of the network, TCP between host and guest
-  fork     guests that go on from saved memory: `vm run` from a template, forks, their pause and memory
+  fork     guests that go on from saved memory: runs from a template and the pool, undoing, waking, forks,
+           their pause and memory
+  runs     of the forks, `vm run` from a template and from the pool
+  undo     of the forks, checkpoints and undoing
+  wake     of the forks, suspended machines that are woken
+  memory   of the forks, what each of a hundred guests has for itself
   state    a thousand recorded machines, a hundred creations at once, what recording adds to a start
 
 Without a name: everything.
@@ -33,8 +38,9 @@ Without a name: everything.
 ";
 
 /// What `banger-bench` knows.
-const NAMES: [&str; 9] = [
-    "start", "exec", "ps", "daemon", "network", "state", "fork", "places", "tcp",
+const NAMES: [&str; 13] = [
+    "start", "exec", "ps", "daemon", "network", "state", "fork", "places", "tcp", "runs", "undo",
+    "wake", "memory",
 ];
 /// The most samples that it takes.
 const MOST: u32 = 10_000;

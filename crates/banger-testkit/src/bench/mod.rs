@@ -31,6 +31,7 @@ pub mod statistics;
 
 use error::Error;
 use figure::Figure;
+use fork::What;
 use request::{Part, Request};
 use statistics::Samples;
 use std::process::ExitCode;
@@ -78,7 +79,11 @@ fn measure(request: &Request) -> Result<(), Error> {
             Part::Ps => ps::measure(request.count)?,
             Part::Daemon => daemon::measure(request.count)?,
             Part::Network => network::measure(request.count)?,
-            Part::Fork => fork::measure(request.count)?,
+            Part::Fork => fork::measure(&What::ALL, request.count)?,
+            Part::Runs => fork::measure(&[What::Runs], request.count)?,
+            Part::Undo => fork::measure(&[What::Undo], request.count)?,
+            Part::Wake => fork::measure(&[What::Wake], request.count)?,
+            Part::Memory => fork::measure(&[What::Memory], request.count)?,
             Part::State => state::measure(request.count)?,
             Part::Places => network::measure_places(request.count)?,
             Part::Tcp => network::measure_tcp(request.count)?,

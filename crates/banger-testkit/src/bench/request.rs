@@ -26,6 +26,14 @@ pub enum Part {
     Places,
     /// Of the network, TCP.
     Tcp,
+    /// Of the forks, runs from a template and from the pool.
+    Runs,
+    /// Of the forks, checkpoints and undoing.
+    Undo,
+    /// Of the forks, suspended machines that are woken.
+    Wake,
+    /// Of the forks, what a hundred guests take.
+    Memory,
 }
 
 impl Part {
@@ -51,6 +59,10 @@ impl Part {
             "fork" => Self::Fork,
             "places" => Self::Places,
             "tcp" => Self::Tcp,
+            "runs" => Self::Runs,
+            "undo" => Self::Undo,
+            "wake" => Self::Wake,
+            "memory" => Self::Memory,
             _ => return None,
         })
     }

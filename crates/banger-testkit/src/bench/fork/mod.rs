@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! image prepare ─▶ template ─┬─▶ vm run --rm -- true        beside  a QEMU of our own on the same files (bare)
+//!                            ├─▶ pool ─▶ the same, had by who comes first
+//!                            ├─▶ suspended, woken by a connection · a command undone
 //!                            └─▶ parent ─▶ 8 forks at once   beside  8 such QEMUs at once
 //!                                       ├─▶ how long its output stops   (pause)
 //!                                       └─▶ what each has for itself    (memory)
@@ -12,7 +14,10 @@ mod eight;
 mod memory;
 mod monitor;
 mod pause;
+mod pooled;
 mod run;
+mod undo;
+mod wake;
 
 use super::error::Error;
 use super::figure::Figure;
@@ -23,20 +28,60 @@ use bare::Saved;
 /// What all guests of this part are: with systemd, as a user gets them.
 const SHAPE: [&str; 6] = ["--vcpu", "1", "--memory", "512MiB", "--disk-size", "256MiB"];
 
-/// Measures it.
+const CONFIGURATION: &str = "templates = \"prepared\"\nnetwork = \"user\"\n";
+
+/// A part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Runs from a template and from the pool.
+    Runs,
+    /// Checkpoints and undoing.
+    Undo,
+    /// Suspended machines that are woken.
+    Wake,
+    /// Forks of a running guest.
+    Forks,
+    /// What a hundred guests take.
+    Memory,
+}
+
+impl What {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Runs,
+        Self::Undo,
+        Self::Wake,
+        Self::Forks,
+        Self::Memory,
+    ];
+}
+
+/// Measures some of it.
 ///
 /// # Errors
 /// When a guest does not go on, a command in it fails, or something is left behind.
-pub fn measure(count: usize) -> Result<Vec<Figure>, Error> {
+pub fn measure(parts: &[What], count: usize) -> Result<Vec<Figure>, Error> {
     let world = World::real();
-    world.configure("templates = \"prepared\"\nnetwork = \"user\"\n");
+    world.configure(CONFIGURATION);
     eprintln!("fork: booting the template");
     banger(&world, &["image", "prepare"], &SHAPE)?;
     let saved = Saved::of_template(&world)?;
-    let mut figures = run::measure(&world, &saved, count)?;
-    figures.extend(eight::measure(&world, &saved, count)?);
-    figures.extend(pause::measure(&world, count)?);
-    figures.extend(memory::measure(&world)?);
+    let mut figures = Vec::new();
+    for part in parts {
+        match part {
+            What::Runs => {
+                figures.extend(run::measure(&world, &saved, count)?);
+                figures.extend(pooled::measure(&world, &saved, count)?);
+            }
+            What::Undo => figures.extend(undo::measure(&world, &saved, count)?),
+            What::Wake => figures.extend(wake::measure(&world, &saved, count)?),
+            What::Forks => {
+                figures.extend(eight::measure(&world, &saved, count)?);
+                figures.extend(pause::measure(&world, count)?);
+            }
+            What::Memory => figures.extend(memory::measure(&world)?),
+        }
+    }
     world.assert_nothing_left();
     Ok(figures)
 }
