@@ -22,6 +22,7 @@ pub use template::WantedTemplates;
 
 use crate::host::{self, Room};
 use crate::host_network::Adopted;
+use crate::host_network::dns::Waker;
 use crate::operation::Operations;
 use crate::progress::Progress;
 use crate::record::Record;
@@ -34,9 +35,11 @@ use banger_model::{SandboxState, size};
 use banger_model::{VcpuCount, label, publish};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::{CreateRequest, SetRequest};
+use futures_util::FutureExt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How long an ephemeral sandbox that has run is kept without a session, in case its client comes
 /// back after the daemon was replaced.
@@ -75,7 +78,10 @@ impl Supervisor {
             let adopted = Adopted::of(record)?;
             sandbox::vmm_lives(&self.services.layout, record).then_some((record.id, adopted))
         });
-        self.services.host_network.adopt(living.collect()).await;
+        let asleep = records.iter().any(sleeps_on_bridge);
+        let living = living.collect();
+        self.services.host_network.wake_with(self.waker());
+        self.services.host_network.adopt(living, asleep).await;
         let readable = records.into_iter().map(|record| (record, Origin::Left));
         // Of one that cannot be read nothing is touched until somebody deletes it.
         let unreadable = unreadable.into_iter().map(|one| (one, Origin::Unreadable));
@@ -86,6 +92,28 @@ impl Supervisor {
         let supervisor = self.clone();
         tokio::spawn(async move { supervisor.tell_strays().await });
         Ok(())
+    }
+
+    /// Wakes a guest whose name somebody asks for: on the daemon's own threads, not on that of the name server.
+    fn waker(&self) -> Waker {
+        let (registry, runtime) = (Arc::clone(&self.services.registry), Handle::current());
+        Waker::new(move |id| {
+            let (sandbox, runtime) = (registry.get(id), runtime.clone());
+            async move {
+                let Some(sandbox) = sandbox else { return false };
+                tracing::info!(sandbox = %sandbox.record().name, "somebody asks for its name: waking it");
+                let waking = runtime.spawn(async move { sandbox.guest().await });
+                match waking.await {
+                    Ok(Ok(_)) => true,
+                    Ok(Err(fault)) => {
+                        tracing::warn!("it cannot be woken: {fault}");
+                        false
+                    }
+                    Err(_) => false,
+                }
+            }
+            .boxed()
+        })
     }
 
     /// Judges other sizes for a sandbox against the host, as those of a new one.
@@ -198,7 +226,7 @@ impl Supervisor {
             .iter()
             .filter(|s| s.record().state.may_have_vmm())
             .count();
-        // Who connects to a port of theirs wakes them, which needs a daemon.
+        // Who connects to a port of theirs, or asks for their name, wakes them, which needs a daemon.
         let listen = all.iter().filter(|s| listens_asleep(&s.record())).count();
         let wanted = usize::from(!self.services.wanted_templates.is_empty());
         let sessions = all.iter().filter(|s| s.sessions() > 0).count();
@@ -206,7 +234,7 @@ impl Supervisor {
             (0, 0, 0) if wanted > 0 => Err(busy(wanted, "template is to be made")),
             (0, 0, 0) if listen > 0 => Err(busy(
                 listen,
-                "suspended sandbox(es) with published ports wait to be woken",
+                "suspended sandbox(es) with published ports or a name wait to be woken",
             )),
             (0, 0, 0) => Ok(()),
             (0, 0, operations) => Err(busy(operations, "operation(s) go on")),
@@ -217,7 +245,12 @@ impl Supervisor {
 }
 
 fn listens_asleep(record: &Record) -> bool {
-    record.state == SandboxState::Suspended && !record.spec.publish.is_empty()
+    let is_published = record.state == SandboxState::Suspended && !record.spec.publish.is_empty();
+    is_published || sleeps_on_bridge(record)
+}
+
+fn sleeps_on_bridge(record: &Record) -> bool {
+    record.state == SandboxState::Suspended && record.network.is_some()
 }
 
 fn fill_in(request: &CreateRequest, config: &crate::config::Config, host: HostSize) -> Spec {

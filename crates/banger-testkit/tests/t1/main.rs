@@ -7,6 +7,7 @@
     reason = "tests say what is wrong by a panic"
 )]
 
+mod asleep;
 mod attempts;
 mod audit;
 mod bridge;

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
 /// The port of 127.0.0.1 at which the resolver asks, once it has been told.
-fn until_it_asks(world: &World) -> u16 {
+pub(crate) fn until_it_asks(world: &World) -> u16 {
     eventually("the resolver to be told", LIMIT, || {
         match survey(world).resolver {
             ResolverState::Set(port) => Ok(port.get()),

@@ -37,9 +37,10 @@ impl HostNetwork {
     /// Takes over the guests that live, by the records that say so, and has everything else that is
     /// ours removed from the host. To be called once, before any driver acts.
     ///
-    /// Nothing is asked of the host when no guest is on the bridge and nothing was ever made there.
-    pub async fn adopt(&self, living: BTreeMap<SandboxId, Adopted>) {
-        let any = !living.is_empty();
+    /// Nothing is asked of the host when no guest is on the bridge and nothing was ever made there. The bridge stays
+    /// for those that are suspended (`asleep`), too: their names are to wake them.
+    pub async fn adopt(&self, living: BTreeMap<SandboxId, Adopted>, asleep: bool) {
+        let any = asleep || !living.is_empty();
         *self.adopted.lock().unwrap_or_else(PoisonError::into_inner) = living;
         let was_used = matches!(self.store.setting(super::choice::SUBNET).await, Ok(Some(_)));
         if self.availability().is_err() || !(any || was_used) {

@@ -26,6 +26,7 @@ mod resolvers;
 pub mod root_client;
 mod routes;
 mod rules;
+mod sleepers;
 mod tap_pool;
 
 pub use adopt::Adopted;
@@ -42,6 +43,7 @@ use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Change, Verb};
 use host::Host;
 use ready::Ready;
+use sleepers::Sleepers;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,6 +74,7 @@ pub struct HostNetwork {
     trouble: Mutex<Option<Fault>>,
     /// Whether somebody was told that there is no bridge.
     told: AtomicBool,
+    sleepers: Arc<Sleepers>,
 }
 
 impl HostNetwork {
@@ -92,6 +95,7 @@ impl HostNetwork {
             adopted: Mutex::default(),
             trouble: Mutex::default(),
             told: AtomicBool::new(false),
+            sleepers: Arc::default(),
         }
     }
 
@@ -160,8 +164,16 @@ impl HostNetwork {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone();
-                let ready =
-                    Ready::make(&self.config, &self.store, &self.helper, adopted, op).await?;
+                let sleepers = Arc::clone(&self.sleepers);
+                let making = Ready::make(
+                    &self.config,
+                    &self.store,
+                    &self.helper,
+                    adopted,
+                    sleepers,
+                    op,
+                );
+                let ready = making.await?;
                 let ready = Arc::new(ready);
                 self.put(Some(Arc::clone(&ready)));
                 Ok(ready)

@@ -1,6 +1,7 @@
 //! What the name server knows of the guests on the bridge: pure functions of their places.
 
-use super::dns::{Addresses, Records, Visibility};
+use super::Wish;
+use super::dns::{Addresses, Records, Sleeping, Visibility};
 use super::rules::Place;
 use banger_model::SandboxId;
 use banger_model::policy::membership::{Membership, numbered};
@@ -24,14 +25,30 @@ pub(super) fn records(subnet: &Subnet, places: &BTreeMap<SandboxId, Place>) -> R
     places.values().filter_map(record).collect()
 }
 
-/// Each guest sees the names of those that it may talk to.
-pub(super) fn visibility(subnet: &Subnet, places: &BTreeMap<SandboxId, Place>) -> Visibility {
-    let members: Vec<Membership> = places.values().map(|p| p.membership.clone()).collect();
+/// Those that are suspended, by name.
+pub(super) fn sleeping(wishes: &[Wish]) -> Sleeping {
+    let named = wishes
+        .iter()
+        .map(|wish| (wish.name.clone(), wish.membership.id));
+    named.collect()
+}
+
+/// Each guest sees the names of those that it may talk to; of those that are suspended, too.
+pub(super) fn visibility(
+    subnet: &Subnet,
+    places: &BTreeMap<SandboxId, Place>,
+    asleep: &[Wish],
+) -> Visibility {
+    let awake = places.values().map(|p| (&p.name, &p.membership));
+    let all: Vec<_> = awake
+        .chain(asleep.iter().map(|w| (&w.name, &w.membership)))
+        .collect();
+    let members: Vec<Membership> = all.iter().map(|(_, member)| (*member).clone()).collect();
     let networks = numbered(&members);
     let mut names = BTreeMap::<_, Vec<_>>::new();
-    for (id, place) in places {
-        for network in networks.get(id).into_iter().flatten() {
-            names.entry(network).or_default().push(&place.name);
+    for (name, member) in all {
+        for network in networks.get(&member.id).into_iter().flatten() {
+            names.entry(network).or_default().push(name);
         }
     }
     let sees = |id: &SandboxId| -> HashSet<_> {
@@ -79,7 +96,7 @@ mod tests {
         );
         let subnet = subnet.unwrap();
         let places = [place(1, &["shop"]), place(2, &["shop"]), place(3, &[])].into();
-        let seen = visibility(&subnet, &places);
+        let seen = visibility(&subnet, &places, &[]);
         let of = |last: u8| {
             let names = seen.of(IpAddr::from([172, 16, 0, last])).unwrap();
             let mut names: Vec<_> = names.iter().map(SandboxName::to_string).collect();

@@ -8,6 +8,7 @@ use super::helper_process::Helper;
 use super::host::{Host, survey};
 use super::place::{Attachment, Wish, network_config};
 use super::rules::{Frame, Place, Rules};
+use super::sleepers::Sleepers;
 use super::tap_pool::TapPool;
 use super::{ask, cannot, names, resolvers, routes, tap_pool};
 use crate::config::BridgeConfig;
@@ -43,6 +44,7 @@ pub(super) struct Ready {
     names: Arc<NameService<Resolved>>,
     /// The bridge is being made again, or that was broken off: guests may not be on it.
     apart: AtomicBool,
+    sleepers: Arc<Sleepers>,
 }
 
 /// Tells systemd-resolved through the helper.
@@ -84,6 +86,7 @@ impl Ready {
         store: &Store,
         helper: &Helper,
         adopted: BTreeMap<SandboxId, Adopted>,
+        sleepers: Arc<Sleepers>,
         op: OpId,
     ) -> Result<Self, Fault> {
         let installation = installation(store).await?;
@@ -131,6 +134,7 @@ impl Ready {
             frame,
             mtu,
             apart: AtomicBool::new(false),
+            sleepers,
         };
         let is_port = |slot: &_| {
             let mut taps = found.taps.iter();
@@ -161,6 +165,9 @@ impl Ready {
         };
         let subnet = self.frame.subnet;
         let prefixes = [subnet.v4(), subnet.v6()].map(|c| Prefix::of(c.address(), c.prefix()).ok());
+        if let Some(waker) = self.sleepers.waker() {
+            server.authority().wake_with(waker);
+        }
         server
             .authority()
             .set_subnets(prefixes.into_iter().flatten().collect());
@@ -183,13 +190,15 @@ impl Ready {
     }
 
     /// Has the name server know all guests.
-    fn tell_names(&self) {
+    pub(super) fn tell_names(&self) {
         let places = self.rules.places();
         self.names
             .replace(names::records(&self.frame.subnet, &places));
         if let Some(server) = self.names.server() {
-            let visibility = names::visibility(&self.frame.subnet, &places);
+            let asleep = self.sleepers.wishes();
+            let visibility = names::visibility(&self.frame.subnet, &places, &asleep);
             server.authority().set_visibility(visibility);
+            server.authority().set_sleeping(names::sleeping(&asleep));
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
     restoring, saving, set, taking, undoing,
 };
 use crate::guest::{LinkError, Met};
+use crate::host_network::Wish;
 use crate::last_use::LastUse;
 use crate::layout::SandboxPaths;
 use crate::operation::OpId;
@@ -167,6 +168,7 @@ impl Driver {
                 }
                 Event::WorkDone(outcome) => {
                     Self::settle_ports(&self.view, &self.listeners).await;
+                    self.settle_name();
                     if self.finish(outcome) {
                         return;
                     }
@@ -187,6 +189,19 @@ impl Driver {
             SandboxState::Running => {}
             SandboxState::Suspended => listeners.sleep(&record.spec.publish).await,
             _ => listeners.close().await,
+        }
+    }
+
+    /// The name of a guest on the bridge wakes it while it is suspended.
+    fn settle_name(&self) {
+        let record = self.view.borrow().record.clone();
+        let network = &self.services.host_network;
+        match (record.state, record.network) {
+            (SandboxState::Suspended, Some(place)) => {
+                let wish = Wish::of(record.id, &record.name, &record.spec, place.host_part);
+                network.sleeps(record.id, wish);
+            }
+            _ => network.sleeps_no_more(record.id),
         }
     }
 

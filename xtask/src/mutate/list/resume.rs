@@ -90,4 +90,31 @@ pub(super) const LIST: &[Mutation] = &[
             "t1::dial_sessions::a_guest_that_goes_on_from_saved_memory_forgets_whoever_was_connected_then",
         ),
     },
+    Mutation {
+        holds: "nobody wakes a machine whose name they do not see",
+        file: "crates/bangerd/src/host_network/dns/zone.rs",
+        from: "        self.sees(&key.0).then_some(*id)\n",
+        to: "        let _seen = key;\n        Some(*id)\n",
+        test: unit(
+            "bangerd",
+            "host_network::dns::t1::waking::nobody_wakes_what_they_do_not_see",
+        ),
+    },
+    Mutation {
+        holds: "who waits for a machine holds no other question up",
+        file: "crates/bangerd/src/host_network/dns/udp.rs",
+        from: "waiting.spawn(async move { serving.answer_later(sleeper, &query, peer).await });",
+        to: "serving.answer_later(sleeper, &query, peer).await;",
+        test: unit(
+            "bangerd",
+            "host_network::dns::t1::waking::a_question_for_one_is_answered_when_it_runs_and_holds_no_other_up",
+        ),
+    },
+    Mutation {
+        holds: "the next daemon knows the names of those that are suspended",
+        file: "crates/bangerd/src/supervise.rs",
+        from: "records.iter().any(sleeps_on_bridge)",
+        to: "false",
+        test: whole("asleep::the_next_daemon_wakes_it_too_and_it_is_forgotten_with_its_deletion"),
+    },
 ];

@@ -1,5 +1,6 @@
 //! Real guests on a real bridge, made by the real helper, in a network of the test's own.
 
+mod asleep;
 mod guests;
 mod names;
 mod others;

@@ -10,7 +10,7 @@ fn one_that_waited_gets_its_name_and_its_friends_when_it_is_had() {
         world.configure_exactly("templates = \"prepared\"\npool_size = 1\nnetwork = \"bridge\"\n");
         let prepare = ["image", "prepare", "--memory", "384MiB", "--init", "none"];
         let _ = world.run(prepare).good();
-        guest(&world, "web", &["--join", "shop", "--init", "none"]);
+        guest(&world, "web", &["--join", "shop"]);
         eventually("one to wait", LIMIT, || {
             let status = world.run(["daemon", "status", "--json"]).good().json();
             match status["pooled"] == 1 && status["operations"] == 0 {
@@ -19,7 +19,7 @@ fn one_that_waited_gets_its_name_and_its_friends_when_it_is_had() {
             }
         });
         let waits = addresses_that_answer(&world);
-        guest(&world, "db", &["--join", "shop", "--init", "none"]);
+        guest(&world, "db", &["--join", "shop"]);
         let [four, six] = addresses(&world, "db");
         assert!(waits.contains(&four), "{waits:?} {four}");
         let found = sh(&world, "web", "getent ahostsv4 db.vm").text();
@@ -34,7 +34,7 @@ fn one_that_waited_gets_its_name_and_its_friends_when_it_is_had() {
             );
         }
         // Nobody of another network reaches it.
-        guest(&world, "other", &["--init", "none"]);
+        guest(&world, "other", &[]);
         assert!(told(&world, "other", four, PORT).is_err());
         let _ = world.run(["vm", "rm", "web", "db", "other"]).good();
         world.stop_daemon();

@@ -4,7 +4,7 @@ use super::request::{Edns, LEAST_PAYLOAD, Request, Unusable};
 use super::reverse::{Reverse, SUFFIX_LABELS};
 use super::zone::View;
 use super::{Addresses, Asker, ZONE, Zone};
-use banger_model::SandboxName;
+use banger_model::{SandboxId, SandboxName};
 use hickory_proto::op::{Edns as Opt, Message, Metadata, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, NS, PTR, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
@@ -39,6 +39,33 @@ pub fn answer(zone: &Zone, query: &[u8], asker: Asker, transport: Transport) -> 
         Err(Unusable::Refused(metadata, code)) => header_only(&metadata, code).to_vec().ok(),
         Err(Unusable::Ignored) => None,
     }
+}
+
+/// The machine that is suspended and whose addresses somebody asks for, if they may know of it.
+#[must_use]
+pub fn sleeper(zone: &Zone, query: &[u8], asker: Asker) -> Option<SandboxId> {
+    let question = Request::parse(query).ok()?.question;
+    let addresses = [RecordType::A, RecordType::AAAA, RecordType::ANY];
+    if question.query_class != DNSClass::IN || !addresses.contains(&question.query_type) {
+        return None;
+    }
+    let view = zone.seen_by(asker)?;
+    let mut labels = question.name.iter().rev();
+    if !labels.next()?.eq_ignore_ascii_case(ZONE.as_bytes()) {
+        return None;
+    }
+    let name = str::from_utf8(labels.next()?).ok()?.to_ascii_lowercase();
+    view.sleeper(&name)
+}
+
+/// That there is no answer now. It may be kept for this question alone, and no longer than five minutes (RFC 2308
+/// section 7.1).
+#[must_use]
+pub fn failure(query: &[u8]) -> Option<Vec<u8>> {
+    let request = Request::parse(query).ok()?;
+    let mut message = header_only(&request.metadata, ResponseCode::ServFail);
+    message.queries = vec![request.question];
+    message.to_vec().ok()
 }
 
 /// An answer that is not bytes yet.

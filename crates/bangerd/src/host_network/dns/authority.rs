@@ -1,5 +1,7 @@
 //! The zone that is in force, swapped as a whole.
 
+use super::waking::Waking;
+use super::zone::Sleeping;
 use super::{Addresses, Prefix, Records, Visibility, Zone};
 use banger_model::SandboxName;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,13 +11,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 ///
 /// A change copies the zone, which for 1,000 machines takes less than a millisecond.
 #[derive(Debug, Default)]
-pub struct Authority(RwLock<Arc<Zone>>);
+pub struct Authority {
+    zone: RwLock<Arc<Zone>>,
+    pub(super) waking: Waking,
+}
 
 impl Authority {
     /// The zone as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Zone> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces all records at once.
@@ -44,9 +49,14 @@ impl Authority {
         self.change(|zone| zone.set_visibility(visibility));
     }
 
+    /// Replaces the machines that are suspended.
+    pub fn set_sleeping(&self, sleeping: Sleeping) {
+        self.change(|zone| zone.set_sleeping(sleeping));
+    }
+
     /// Changes come one after the other; each sees what the one before left.
     fn change<T>(&self, change: impl FnOnce(&mut Zone) -> T) -> T {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.zone.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut current))
     }
 }

@@ -5,6 +5,7 @@
 //!                              │ zone: an immutable snapshot of records and of who sees which
 //! udp, tcp ─▶ authority ───────┘ authority: swaps snapshots, queries never wait for a change
 //! server: the addresses that are served, on a thread of their own
+//! waking: who asks for a machine that is suspended wakes it, and is answered then
 //! names: the life cycle, and telling the host's resolver about it (routing)
 //! ```
 //!
@@ -30,6 +31,7 @@ mod tcp;
 mod thread;
 mod udp;
 mod visibility;
+mod waking;
 mod zone;
 
 #[cfg(test)]
@@ -46,7 +48,8 @@ pub use prefix::{BadPrefix, Prefix};
 pub use routing::{NoRouting, ResolverRouting};
 pub use server::{BindError, CloseError, DnsServer};
 pub use visibility::{Asker, Visibility};
-pub use zone::{Records, Zone};
+pub use waking::Waker;
+pub use zone::{Records, Sleeping, Zone};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

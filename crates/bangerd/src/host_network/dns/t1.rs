@@ -1,3 +1,4 @@
 mod dig;
 mod life_cycle;
 mod sockets;
+mod waking;

@@ -3,6 +3,7 @@
 use super::answer::{Transport, answer};
 use super::connections::Connections;
 use super::request::MOST_QUERY;
+use super::waking::Wanted;
 use super::{Asker, Authority};
 use std::io;
 use std::net::SocketAddr;
@@ -68,7 +69,15 @@ async fn converse(mut stream: TcpStream, asker: Asker, authority: &Authority) ->
         let Some(query) = tokio::time::timeout(IDLE_LIMIT, received).await?? else {
             return Ok(());
         };
-        let Some(answer) = answer(&authority.snapshot(), query, asker, Transport::Tcp) else {
+        let answer = match authority.wanted(query, asker) {
+            Wanted::Zone => answer(&authority.snapshot(), query, asker, Transport::Tcp),
+            Wanted::Sleeper(sleeper) => {
+                let answering = authority.answer_awake(sleeper, query, asker, Transport::Tcp);
+                answering.await
+            }
+            Wanted::NoRoom => None,
+        };
+        let Some(answer) = answer else {
             return Ok(());
         };
         let Ok(length) = u16::try_from(answer.len()) else {

@@ -2,11 +2,14 @@
 
 use super::answer::{Transport, answer};
 use super::request::MOST_QUERY;
+use super::waking::{Waiting, Wanted};
 use super::{Asker, Authority};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Queries that are answered before other tasks get their turn.
@@ -23,17 +26,25 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn serve(
     socket: UdpSocket,
     local: SocketAddr,
-    authority: &Authority,
+    authority: &Arc<Authority>,
     stop: &CancellationToken,
 ) {
+    let serving = Serving {
+        socket: Arc::new(socket),
+        local,
+        authority: Arc::clone(authority),
+    };
+    // Those who wait for a machine: they end with this.
+    let mut waiting = JoinSet::new();
     let mut buffer = [0; MOST_QUERY];
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            _ready = socket.readable() => {}
+            Some(_answered) = waiting.join_next() => continue,
+            _ready = serving.socket.readable() => {}
         }
-        match answer_waiting(&socket, local, authority, &mut buffer).await {
+        match serving.answer_some(&mut buffer, &mut waiting).await {
             Ok(()) => tokio::task::yield_now().await,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
@@ -44,22 +55,47 @@ pub(super) async fn serve(
     }
 }
 
-/// Answers what has come, at most [`BATCH`] queries; an error when there is nothing more.
-async fn answer_waiting(
-    socket: &UdpSocket,
+/// A socket and what is served at it.
+#[derive(Clone)]
+struct Serving {
+    socket: Arc<UdpSocket>,
     local: SocketAddr,
-    authority: &Authority,
-    buffer: &mut [u8],
-) -> io::Result<()> {
-    for _ in 0..BATCH {
-        let (length, peer) = socket.try_recv_from(buffer)?;
-        let query = buffer.get(..length).unwrap_or_default();
-        let zone = authority.snapshot();
-        if let Some(answer) = answer(&zone, query, Asker::of(peer, local), Transport::Udp) {
-            send(socket, &answer, peer).await;
+    authority: Arc<Authority>,
+}
+
+impl Serving {
+    /// Answers what has come, at most [`BATCH`] queries; an error when there is nothing more.
+    async fn answer_some(&self, buffer: &mut [u8], waiting: &mut JoinSet<()>) -> io::Result<()> {
+        for _ in 0..BATCH {
+            let (length, peer) = self.socket.try_recv_from(buffer)?;
+            let query = buffer.get(..length).unwrap_or_default();
+            let asker = Asker::of(peer, self.local);
+            match self.authority.wanted(query, asker) {
+                Wanted::Zone => {
+                    let zone = self.authority.snapshot();
+                    if let Some(answer) = answer(&zone, query, asker, Transport::Udp) {
+                        send(&self.socket, &answer, peer).await;
+                    }
+                }
+                Wanted::Sleeper(sleeper) => {
+                    let (serving, query) = (self.clone(), query.to_vec());
+                    waiting.spawn(async move { serving.answer_later(sleeper, &query, peer).await });
+                }
+                Wanted::NoRoom => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer_later(&self, sleeper: Waiting, query: &[u8], peer: SocketAddr) {
+        let asker = Asker::of(peer, self.local);
+        let answering = self
+            .authority
+            .answer_awake(sleeper, query, asker, Transport::Udp);
+        if let Some(answer) = answering.await {
+            send(&self.socket, &answer, peer).await;
         }
     }
-    Ok(())
 }
 
 async fn send(socket: &UdpSocket, answer: &[u8], peer: SocketAddr) {

@@ -1,7 +1,7 @@
 //! What is served: an immutable picture of records and of who sees which.
 
 use super::{Addresses, Asker, Prefix, Visibility};
-use banger_model::SandboxName;
+use banger_model::{SandboxId, SandboxName};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
@@ -10,11 +10,15 @@ use std::net::IpAddr;
 /// All machines that have a name.
 pub type Records = BTreeMap<SandboxName, Addresses>;
 
+/// Machines that are suspended: their names lead to nothing until they are woken.
+pub type Sleeping = BTreeMap<SandboxName, SandboxId>;
+
 /// A snapshot of everything that an answer depends on.
 #[derive(Debug, Clone, Default)]
 pub struct Zone {
     machines: HashMap<Key, Addresses>,
     owners: BTreeMap<IpAddr, SandboxName>,
+    sleeping: HashMap<Key, SandboxId>,
     subnets: Vec<Prefix>,
     visibility: Visibility,
     serial: u32,
@@ -75,6 +79,17 @@ impl Zone {
     pub fn set_subnets(&mut self, subnets: Vec<Prefix>) {
         self.subnets = subnets;
         self.changed();
+    }
+
+    /// Replaces the machines that are suspended. What is served stays as it is.
+    pub fn set_sleeping(&mut self, sleeping: Sleeping) {
+        let keyed = sleeping.into_iter().map(|(name, id)| (Key(name), id));
+        self.sleeping = keyed.collect();
+    }
+
+    /// Whether any is.
+    pub(super) fn has_sleepers(&self) -> bool {
+        !self.sleeping.is_empty()
     }
 
     /// Replaces who sees which names.
@@ -141,6 +156,12 @@ impl<'a> View<'a> {
     pub(super) fn addresses(&self, name: &str) -> Option<&'a Addresses> {
         let (key, addresses) = self.zone.machines.get_key_value(name)?;
         self.sees(&key.0).then_some(addresses)
+    }
+
+    /// The machine of this name that is suspended, when there is one and it may be seen.
+    pub(super) fn sleeper(&self, name: &str) -> Option<SandboxId> {
+        let (key, id) = self.zone.sleeping.get_key_value(name)?;
+        self.sees(&key.0).then_some(*id)
     }
 
     /// The first machine with an address in this range that may be seen.

@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UdpSocket};
 /// At least four times what an answer takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(10);
 
-async fn exchange(from: IpAddr, server: SocketAddr, query: &[u8]) -> Message {
+pub(super) async fn exchange(from: IpAddr, server: SocketAddr, query: &[u8]) -> Message {
     let socket = UdpSocket::bind((from, 0)).await.expect("bound");
     socket.send_to(query, server).await.expect("sent");
     let mut buffer = [0; 4096];
