@@ -54,13 +54,6 @@ impl Template {
         self
     }
 
-    /// The same on another TAP, in a session of its own.
-    #[must_use]
-    pub fn on_tap(mut self, name: &str) -> Self {
-        self.line = self.line.on_tap(name).in_own_session();
-        self
-    }
-
     /// Starts a machine and waits until its agent has answered and it is configured.
     ///
     /// # Errors

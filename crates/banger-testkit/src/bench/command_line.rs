@@ -67,22 +67,6 @@ impl CommandLine {
         }
     }
 
-    /// The same on another TAP, with the options that it had.
-    #[must_use]
-    pub fn on_tap(mut self, name: &str) -> Self {
-        for argument in &mut self.arguments {
-            let options = argument.as_bytes().split(|byte| *byte == b',');
-            let moved: Vec<_> = options
-                .map(|option| match option.strip_prefix(b"ifname=") {
-                    Some(_) => [b"ifname=", name.as_bytes()].concat(),
-                    None => option.to_vec(),
-                })
-                .collect();
-            *argument = OsString::from_vec(moved.join(&b","[..]));
-        }
-        self
-    }
-
     /// The same in a session of its own, as banger starts it: Linux shares processors out by sessions
     /// (sched(7), autogroups).
     #[must_use]
@@ -213,20 +197,6 @@ mod tests {
             "socket,id=raw,server=on,wait=off,path=/w/bare/raw.sock"
         );
         assert_eq!(with.arguments.len(), machine().arguments.len() + 4);
-    }
-
-    #[test]
-    fn another_tap_has_the_options_of_the_first() {
-        let mut machine = machine();
-        let tap = "tap,id=net,ifname=tap-fc-1,script=no";
-        machine.arguments.extend(["-netdev".into(), tap.into()]);
-        let moved = machine.clone().on_tap("tap-bare");
-        assert_eq!(
-            moved.arguments.last().and_then(|last| last.to_str()),
-            Some("tap,id=net,ifname=tap-bare,script=no")
-        );
-        let rest = machine.arguments.len() - 1;
-        assert_eq!(moved.arguments[..rest], machine.arguments[..rest]);
     }
 
     #[test]

@@ -1,20 +1,19 @@
-//! TCP between host and guest: over our bridge and its rules, and over a plain bridge to a QEMU with
-//! the same command line.
+//! TCP between host and guest: over our bridge with its rules, and over the same bridge without any.
 //!
-//! Two boots of one guest differ by a fifth in what they copy (measured: bare guests beside each other), and
-//! each keeps to its rate as long as it runs: so a few copies are made with each of several pairs of guests.
+//! It is one guest, by turns: two boots of one guest differ by a fifth in what they copy (measured), and each keeps to
+//! its rate as long as it runs. While the rules are away the bridge and the TAP are as `ip` would make them.
 
-use super::super::bare::{Bare, Template};
 use super::super::error::Error;
 use super::super::figure::Figure;
 use super::super::process::Process;
 use super::super::raw::{Zeros, write_zeros};
 use super::super::{milliseconds, repeat};
 use super::ground::alone;
-use super::kernel::ip;
+use super::kernel::nft;
 use crate::{World, checks};
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -22,14 +21,12 @@ use std::time::{Duration, Instant};
 const GUEST: &str = "t";
 /// Where the guest listens.
 const PORT: u16 = 5001;
-/// The bare guest's address: what [`Port::configure`](super::super::port::Port::configure) gives it.
-const BARE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 /// How long the guest may take to listen, and a copy to go on: a guest under emulation beside others.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Between two tries to connect.
 const AGAIN: Duration = Duration::from_millis(20);
-/// Copies each way with one pair of guests.
-const COPIES: usize = 4;
+/// Copies of both kinds each way with one guest.
+const COPIES: usize = 10;
 /// Bytes of one copy.
 const BYTES: u64 = 128 * 1024 * 1024;
 const MIB: f64 = 128.0;
@@ -56,8 +53,8 @@ pub(super) fn measure(count: usize) -> Result<Vec<Figure>, Error> {
     let mut done = 0;
     while done < count {
         let copies = COPIES.min(count - done);
-        eprintln!("network.tcp: guests for {copies} copies each way");
-        alone(|| with_new_guests(copies, &mut sent, &mut received))?;
+        eprintln!("network.tcp: a guest for {copies} copies each way");
+        alone(|| with_new_guest(copies, &mut sent, &mut received))?;
         done += copies;
     }
     Ok(vec![
@@ -66,7 +63,7 @@ pub(super) fn measure(count: usize) -> Result<Vec<Figure>, Error> {
     ])
 }
 
-fn with_new_guests(copies: usize, sent: &mut Times, received: &mut Times) -> Result<(), Error> {
+fn with_new_guest(copies: usize, sent: &mut Times, received: &mut Times) -> Result<(), Error> {
     let world = World::real();
     world.configure("network = \"bridge\"\n");
     checks::start(&world, GUEST);
@@ -79,11 +76,17 @@ fn with_new_guests(copies: usize, sent: &mut Times, received: &mut Times) -> Res
     };
     let mut serving = world.banger(["vm", "exec", GUEST, "--", "perl", "-e", SERVE]);
     let serving = Process::spawn(serving.stdin(Stdio::null()).stdout(Stdio::null()))?;
-    let bare = bare(&world)?;
-    let ends = [End::find(address)?, End::find(BARE.into())?];
+    let end = End::find(address)?;
+    let rules = Rules::of(&world)?;
     let mut once = |kept: bool| {
-        for (which, end) in ends.iter().enumerate() {
+        for which in [OURS, BARE] {
+            if which == BARE {
+                rules.take_away()?;
+            }
             let (out, back) = (end.send_to_host()?, end.send_to_guest()?);
+            if which == BARE {
+                rules.put_back()?;
+            }
             if kept {
                 sent[which].push(out);
                 received[which].push(back);
@@ -93,7 +96,7 @@ fn with_new_guests(copies: usize, sent: &mut Times, received: &mut Times) -> Res
     };
     once(false)?;
     repeat("network.tcp", copies, |_| once(true))?;
-    drop((serving, bare));
+    drop(serving);
     for verb in ["kill", "rm"] {
         let _ = world.run(["vm", verb, GUEST]).good();
     }
@@ -104,28 +107,32 @@ fn with_new_guests(copies: usize, sent: &mut Times, received: &mut Times) -> Res
 
 /// Ours, and the bare mechanism's.
 type Times = [Vec<Duration>; 2];
+const OURS: usize = 0;
+const BARE: usize = 1;
 
 fn figure(name: &'static str, [ours, bare]: &Times) -> Result<Figure, Error> {
     let (ours, bare) = (milliseconds(name, ours)?, milliseconds(name, bare)?);
     Ok(Figure::rate(name, MIB, &ours, Some(&bare)).with_goal(Some(0.95), None))
 }
 
-/// A machine on a plain bridge that serves the same.
-fn bare(world: &World) -> Result<Bare, Error> {
-    for command in [
-        "link add br-bare type bridge",
-        "link set br-bare up",
-        "address add 10.0.2.1/24 dev br-bare",
-        "tuntap add dev tap-bare mode tap user 0 vnet_hdr",
-        "link set dev tap-bare master br-bare up",
-    ] {
-        ip(command)?;
+/// All rules of this network namespace, which is ours alone.
+#[derive(Debug)]
+struct Rules(PathBuf);
+
+impl Rules {
+    fn of(world: &World) -> Result<Self, Error> {
+        let file = world.path("rules.nft");
+        std::fs::write(&file, nft("list ruleset")?).map_err(Error::io("keep the rules"))?;
+        Ok(Self(file))
     }
-    let template = Template::of_running(world, GUEST)?.on_tap("tap-bare");
-    let mut bare = template.boot(world)?;
-    // Ends with the machine.
-    let _serving = bare.port.exec(&["perl", "-e", SERVE], 0)?;
-    Ok(bare)
+
+    fn take_away(&self) -> Result<(), Error> {
+        nft("flush ruleset").map(drop)
+    }
+
+    fn put_back(&self) -> Result<(), Error> {
+        nft(&format!("-f {}", self.0.display())).map(drop)
+    }
 }
 
 /// A guest that serves.
