@@ -16,7 +16,7 @@ use crate::publish::Endpoints;
 use crate::registry::Registry;
 use crate::snapshots::Verified;
 use crate::store::Store;
-use crate::supervise::{Moments, Pool, WantedTemplates};
+use crate::supervise::{Moments, Origins, Pool, WantedTemplates};
 use crate::vmm::qemu::{self, Launcher, Places, Program};
 use crate::vmm::{Accelerator, ExitReport, ProcessIdentity, Vmm};
 use banger_model::{ArtifactName, SandboxId, Spec};
@@ -51,6 +51,8 @@ pub struct Services {
     pub pool: Pool,
     /// Moments that several forks share.
     pub moments: Moments,
+    /// What ephemeral forks were made of.
+    pub origins: Origins,
     /// Which sandbox has which published port.
     pub endpoints: Arc<Endpoints>,
     /// The daemon's own program.
@@ -143,6 +145,7 @@ impl Services {
             wanted_templates: WantedTemplates::default(),
             pool: Pool::default(),
             moments: Moments::default(),
+            origins: Origins::default(),
             endpoints: Arc::default(),
             executable,
             vmm: OnceCell::new(),
@@ -331,6 +334,7 @@ impl Services {
     /// A sandbox is deleted.
     pub fn forget(&self, id: SandboxId) {
         self.host_network.detach(id, new_id());
+        self.origins.forget(id);
         self.registry.remove(id);
     }
 }

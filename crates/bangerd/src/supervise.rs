@@ -8,6 +8,7 @@ mod fork;
 mod go_on;
 mod moments;
 mod network;
+mod origins;
 mod perform;
 mod pool;
 mod strays;
@@ -16,6 +17,7 @@ mod unused;
 
 pub use fork::Beginning;
 pub use moments::Moments;
+pub use origins::Origins;
 pub use perform::{Made, source_of};
 pub use pool::Pool;
 pub use template::WantedTemplates;
@@ -166,6 +168,7 @@ impl Supervisor {
             self.look_for_wanted_template();
             self.look_at_pool().await;
             self.services.moments.forget();
+            self.forget_origins();
             for sandbox in self.services.registry.all() {
                 // Only a guest that runs prints.
                 if sandbox.record().state.may_have_vmm() {
@@ -175,6 +178,15 @@ impl Supervisor {
                 self.remove_abandoned(sandbox);
             }
         }
+    }
+
+    fn forget_origins(&self) {
+        let registry = &self.services.registry;
+        let is_ephemeral = |id| {
+            let fork = registry.get(id);
+            fork.is_some_and(|fork| fork.record().spec.ephemeral)
+        };
+        self.services.origins.retain(is_ephemeral);
     }
 
     fn trim_console(sandbox: &Sandbox) {

@@ -13,6 +13,9 @@ pub struct DiffRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub snapshot: Option<Tag>,
+    /// What it was made of, if it is an ephemeral fork; not together with a snapshot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub origin: bool,
 }
 
 /// What became of a file.

@@ -270,10 +270,26 @@ fn changes_of_the_best_one_are_those_of_its_git_repository() {
         !text.contains("RANK") && ran.stderr.contains("RANK"),
         "{ran:?}"
     );
-    let none = diff(&["-w", "/"]);
-    assert_ne!(none.code, Some(0), "{none:?}");
-    assert!(none.stderr.contains("git repository"), "{}", none.stderr);
     only_dev_is_left(&world);
+}
+
+/// Read from the disks of the simulated machines, which are those of the fixture and the same for both.
+#[test]
+fn without_a_repository_the_best_ones_files_are_compared_with_those_of_its_origin() {
+    let world = world();
+    let ran = world.run([
+        "vm", "try", "dev", "-n", "2", "--diff", "-w", "/", "--", "true",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.text(), "", "nothing is different");
+    only_dev_is_left(&world);
+    // Dev itself is no fork.
+    let body = serde_json::json!({"origin": true});
+    let answer = api::request(&world, "POST", "/v1/sandboxes/dev/diff", Some(&body));
+    let answer = answer.expect("an answer");
+    let said = String::from_utf8_lossy(&answer.body).into_owned();
+    assert_eq!(answer.status, 409, "{said}");
+    assert!(said.contains("not kept"), "{said}");
 }
 
 #[test]

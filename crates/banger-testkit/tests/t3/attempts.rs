@@ -56,6 +56,31 @@ fn a_guest_goes_on_as_the_best_of_its_forks() {
     world.assert_nothing_left();
 }
 
+/// Of the machine as it was when it was forked: what it had changed before is no attempt's.
+#[test]
+fn what_the_best_one_has_changed_is_read_from_its_disks_where_there_is_no_repository() {
+    let world = World::real();
+    create(&world);
+    let _ = text(
+        &world,
+        "v",
+        "echo before > /srv/before; echo one > /root/word; sync",
+    );
+    let script = "test $BANGER_TRY_INDEX = 2 && echo two > /root/word && echo new > /srv/new";
+    let tried = [
+        "vm", "try", "v", "-n", "2", "--diff", "--", "sh", "-c", script,
+    ];
+    let told = world.run(tried).good().text();
+    let lines: Vec<_> = told.lines().collect();
+    for line in ["A /srv/new", "M /root/word (content)"] {
+        assert!(lines.contains(&line), "{told}");
+    }
+    assert!(!told.contains("/srv/before"), "{told}");
+    assert_eq!(text(&world, "v", "cat /root/word"), "one\n");
+    let _ = world.run(["vm", "rm", "v"]).good();
+    world.assert_nothing_left();
+}
+
 fn number(value: &Value) -> u64 {
     value
         .as_u64()

@@ -14,6 +14,7 @@ use crate::show::attempt as shown;
 use banger_model::SandboxName;
 use banger_model::snapshot::Tag;
 use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::diff::{Diff, DiffRequest};
 use banger_proto::owner::sandbox::{PromoteRequest, RenameRequest, Sandbox, SetRequest};
 use clap::Args;
 use futures_util::future::join_all;
@@ -73,7 +74,7 @@ pub struct Try {
     /// Let the machine go on as the best one: its disks and memory become those; what it was is lost
     #[arg(long, conflicts_with = "from")]
     promote: bool,
-    /// Print what the best one has changed in the git repository that the command ran in
+    /// Print what the best one has changed: in the git repository that the command ran in, or else which files
     #[arg(long)]
     diff: bool,
     /// Set a variable; NAME alone passes your own value on (repeatable)
@@ -90,12 +91,16 @@ pub struct Try {
     command: Vec<OsString>,
 }
 
-/// What `git diff` says of everything since the last commit, new files included; the index stays as it is.
-const GIT_DIFF: &str = "git rev-parse --is-inside-work-tree >/dev/null || exit 1
+/// What `git diff` says of everything since the last commit, new files included; the index stays as it is. Where there is
+/// no repository, or no git, it ends with [`NO_REPOSITORY`].
+const GIT_DIFF: &str = "git rev-parse --is-inside-work-tree >/dev/null 2>&1 || exit 77
 index=$(mktemp) && cp \"$(git rev-parse --git-dir)/index\" \"$index\" 2>/dev/null
 export GIT_INDEX_FILE=\"$index\"
 git add -A -N . && git --no-pager diff HEAD
 status=$?; rm -f \"$index\"; exit $status";
+
+/// A status that git does not end with.
+const NO_REPOSITORY: u8 = 77;
 
 impl Try {
     /// Does it.
@@ -274,17 +279,28 @@ impl Try {
         let (out, err) = <(crate::attempt::output::Kept, crate::attempt::output::Kept)>::default();
         let command = self.with(shell(GIT_DIFF));
         let ended = run_to(client, fork, &command, out.clone(), err.clone()).await?;
-        if ended.number() == 0 {
-            return Ok(out.take().0);
+        match ended.number() {
+            0 => return Ok(out.take().0),
+            NO_REPOSITORY => return files(client, fork).await,
+            _ => {}
         }
         let why = String::from_utf8_lossy(&err.take().0).trim().to_owned();
         let message = format!("there are no changes to print: {why}");
         Err(Fault::new(FaultCode::Failed, message)
-            .with_remedy(
-                "name a directory of a git repository with -w, or use --keep and `banger vm diff`",
-            )
+            .with_remedy("use --keep, and look into it with `banger vm exec`")
             .into())
     }
+}
+
+/// Which of its files are others than those of the machine that it was a fork of.
+async fn files(client: &Client, fork: &Fork) -> Result<Vec<u8>, Failure> {
+    let from_origin = DiffRequest {
+        origin: true,
+        ..DiffRequest::default()
+    };
+    let ask = Ask::json(Method::POST, path::sandbox(&fork.id, "/diff"), &from_origin);
+    let found: Diff = client.json(ask).await?;
+    Ok(crate::show::diff::lines(&found, false).into_bytes())
 }
 
 /// Makes a fork a machine as any other; its name then.

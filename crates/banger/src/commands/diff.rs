@@ -57,6 +57,7 @@ impl Diff {
         let client = app.client().await?;
         let request = DiffRequest {
             snapshot: self.snapshot,
+            ..DiffRequest::default()
         };
         let path = path::sandbox(&self.sandbox.reference, "/diff");
         let progress = app.show.progress();

@@ -5,11 +5,11 @@ use super::reply::{Answer, Json};
 use crate::diff::{Aspect as InnerAspect, Change as InnerChange, Kind};
 use crate::sandbox::Against;
 use axum::extract::{Path, State};
-use banger_proto::fault::Fault;
+use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::ByteText;
 use banger_proto::owner::diff::{Aspect, Change, ChangeKind, Diff, DiffRequest};
 
-/// Which files of a sandbox were added, changed and removed since its image, or since one of its snapshots: read
+/// Which files of a sandbox were added, changed and removed since its image, one of its snapshots, or its origin: read
 /// from its disks, whatever is in it. A guest that runs stands still meanwhile, for five seconds at most.
 #[utoipa::path(post, path = "/v1/sandboxes/{sandbox}/diff", request_body = DiffRequest, params(("sandbox" = String, Path)),
     responses((status = 200, body = Diff), (status = 404, body = Fault), (status = 409, body = Fault), (status = 504, body = Fault)))]
@@ -21,8 +21,17 @@ pub(super) async fn diff(
     let supervisor = &api.supervisor;
     let sandbox = supervisor.services.registry.find(&name)?;
     let snapshot = request.snapshot.as_ref().map(ToString::to_string);
-    let against = request.snapshot.map_or(Against::Image, Against::Snapshot);
-    let found = supervisor.diff(&sandbox, against).await?;
+    let found = match (request.origin, request.snapshot) {
+        (true, Some(_)) => {
+            let message = "it is compared with a snapshot or with its origin, not with both";
+            return Err(Fault::new(FaultCode::BadRequest, message)
+                .with_remedy("leave one out")
+                .into());
+        }
+        (true, None) => supervisor.diff_from_origin(&sandbox).await?,
+        (false, Some(tag)) => supervisor.diff(&sandbox, Against::Snapshot(tag)).await?,
+        (false, None) => supervisor.diff(&sandbox, Against::Image).await?,
+    };
     let [added, changed, removed] = found.changes.counts;
     let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(0);
     Ok(axum::Json(Diff {

@@ -186,6 +186,8 @@ impl Supervisor {
             let message = "its template is gone";
             return Err(Fault::new(FaultCode::Unavailable, message));
         }
+        let is_attempt = spec.ephemeral && matches!(origin, Beginning::Fork(_));
+        let kept = seed.clone().filter(|_| is_attempt);
         let kind = match origin {
             Beginning::Template(kind) if start.is_some() => Some(kind),
             _ => None,
@@ -193,6 +195,9 @@ impl Supervisor {
         let boots = seed.is_none();
         let as_asked = spec.clone();
         let sandbox = self.record(&reservation, spec, progress.op()).await?;
+        if let Some(seed) = kept {
+            self.services.origins.keep(sandbox.id, seed);
+        }
         let sandbox = self.finish(sandbox, seed, start, progress).await?;
         if let Some(kind) = kind {
             self.want_pooled(&kind, &as_asked).await;
