@@ -174,7 +174,7 @@ impl Supervisor {
                 if sandbox.record().state.may_have_vmm() {
                     Self::trim_console(&sandbox);
                 }
-                sandbox.listeners.retry();
+                sandbox.listeners.retry(&sandbox.record().spec.publish);
                 self.remove_abandoned(sandbox);
             }
         }

@@ -2,8 +2,8 @@
 
 use super::run;
 use crate::world::LIMIT;
-use crate::{World, eventually, run as program};
-use std::io::{BufRead, BufReader, Read, Write};
+use crate::{World, api, eventually, run as program};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,6 +24,10 @@ while (my $client = $tcp->accept) {
     print $client $all; close $client;
 }
 "#;
+
+/// How long a connection may take from the host to the guest and back: many times what it takes beside other
+/// work. Whoever asks again and again asks with a connection that is new.
+const CARRIED_LIMIT: Duration = Duration::from_secs(10);
 
 /// A port that nobody has at the moment, in the guest either when that is the host. Below those that
 /// the kernel gives to whoever wants any (ip(7)), so that no test beside this one gets it meanwhile;
@@ -77,6 +81,36 @@ pub fn endpoint(world: &World, name: &str) -> SocketAddr {
     assert_eq!(published["open"], true, "{shown}");
     let at = format!("127.0.0.1:{}", published["port"]);
     at.parse().expect("an address")
+}
+
+/// Connects to the only published port of a sandbox, behind which nobody needs to listen in the guest: where it
+/// is carried, the connection is ended from there.
+///
+/// # Errors
+/// When the port is not open, or nobody carries the connection.
+pub fn carried(world: &World, name: &str) -> std::io::Result<()> {
+    let shown = api::get(world, &format!("/v1/sandboxes/{name}"))?.json()?;
+    let published = &shown["publish"][0];
+    let port = published["port"]
+        .as_u64()
+        .filter(|_| published["open"] == true);
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or_else(|| std::io::Error::other(published.to_string()))?;
+    ended_from_there(([127, 0, 0, 1], port).into())
+}
+
+/// Connects, sends nothing, and waits until it is ended, in order or not.
+///
+/// # Errors
+/// When nobody listens, or nothing happens.
+pub fn ended_from_there(at: SocketAddr) -> std::io::Result<()> {
+    let mut connection = TcpStream::connect(at)?;
+    connection.set_read_timeout(Some(CARRIED_LIMIT))?;
+    connection.shutdown(Shutdown::Write)?;
+    match connection.read(&mut [0]) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Sends bytes, ends its side, and reads to the end.

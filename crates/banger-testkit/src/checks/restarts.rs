@@ -187,6 +187,18 @@ pub fn two_programs(world: &mut World) -> [PathBuf; 2] {
     programs
 }
 
+/// The program of the daemon that serves now; whoever misses one has started it.
+///
+/// # Panics
+/// When nobody has.
+#[must_use]
+pub fn serving_program(world: &World) -> PathBuf {
+    eventually("a daemon", LIMIT, || {
+        let pid = world.daemon().ok_or("none")?;
+        std::fs::read_link(format!("/proc/{pid}/exe")).map_err(|_| "it has ended")
+    })
+}
+
 /// Ends the daemon that serves now. Whoever misses it starts the next.
 pub(super) fn end_daemon(world: &World, end: End, programs: &[PathBuf; 2]) {
     let serving = eventually("a daemon", LIMIT, || world.daemon().ok_or("none"));

@@ -235,11 +235,8 @@ fn strike(world: &World, blow: Blow, machines: &[Machine]) -> bool {
     match blow {
         Blow::KillDaemon => daemon.inspect(|pid| kill(*pid)).is_some(),
         Blow::TerminateDaemon => daemon.inspect(|pid| signal(*pid, Signal::TERM)).is_some(),
-        Blow::KillHelper => {
-            let helpers = world.helpers();
-            helpers.iter().copied().for_each(kill);
-            !helpers.is_empty()
-        }
+        Blow::KillHelper => kill_all(&world.helpers()),
+        Blow::KillCarriers => kill_all(&world.carriers()),
         Blow::KillVmm(place) => {
             let machine = machines.iter().find(|m| m.name == name_of(place));
             let pid = machine.and_then(|machine| machine.pid);
@@ -254,6 +251,11 @@ fn strike(world: &World, blow: Blow, machines: &[Machine]) -> bool {
             true
         }
     }
+}
+
+fn kill_all(pids: &[u32]) -> bool {
+    pids.iter().copied().for_each(kill);
+    !pids.is_empty()
 }
 
 /// Kills everything of a world until nothing is left: what dies may have begun something meanwhile.

@@ -18,6 +18,8 @@ pub struct Machine {
     pub nat: bool,
     /// The host's ports that lead to it.
     pub ports: Vec<u16>,
+    /// Of one that runs, why one of them does not.
+    pub unreached: Option<String>,
     /// Whether it is one of `run --rm`.
     pub ephemeral: bool,
     /// Addresses of its own.
@@ -38,6 +40,7 @@ impl Default for Machine {
             pid: None,
             nat: false,
             ports: vec![],
+            unreached: None,
             ephemeral: false,
             addresses: vec![],
             mark: None,
@@ -162,6 +165,9 @@ fn place_complaints(place: &Place, known: &BTreeSet<&String>, machine: &Machine)
     if !place.published.contains(&!machine.ports.is_empty()) {
         wrong.push(format!("{name} publishes {:?}: {place}", machine.ports));
     }
+    if let Some(why) = &machine.unreached {
+        wrong.push(format!("{name} is not reached: {why}"));
+    }
     match &machine.mark {
         Some(Ok(mark)) if !place.marks.contains(mark) => {
             wrong.push(format!("{name} has mark {mark} on its disk: {place}"));
@@ -221,7 +227,7 @@ fn host_complaints(seen: &Seen) -> Vec<String> {
     let without = running.clone().filter(|machine| !has_disks(machine));
     wrong.extend(without.map(|machine| format!("{} runs without disks", machine.name)));
     wrong.extend(doubled(
-        running.flat_map(|m| m.addresses.iter().cloned()),
+        running.clone().flat_map(|m| m.addresses.iter().cloned()),
         "address",
     ));
     let ports = seen.machines.iter().flat_map(|m| &m.ports);
@@ -229,8 +235,12 @@ fn host_complaints(seen: &Seen) -> Vec<String> {
         ports.filter(|port| **port != 0).map(u16::to_string),
         "port",
     ));
-    let outlived = seen.carriers.iter().filter(|id| !short_ids.contains(*id));
+    let carried = running.filter(|machine| !machine.ports.is_empty());
+    let carried: BTreeSet<String> = carried.map(|machine| short(&machine.id)).collect();
+    let outlived = seen.carriers.iter().filter(|id| !carried.contains(*id));
     wrong.extend(outlived.map(|id| format!("left behind: the carrier of {id}")));
+    let without = carried.iter().filter(|id| !seen.carriers.contains(id));
+    wrong.extend(without.map(|id| format!("no carrier of {id}")));
     wrong.extend(doubled(seen.carriers.iter().cloned(), "carrier of"));
     wrong.extend(
         seen.strangers

@@ -1,6 +1,7 @@
 //! Looking at a world: what its daemon shows, and what is on the host.
 
 use super::judge::{Going, Machine, Seen, short};
+use crate::checks::publish::ended_from_there;
 use crate::{World, api};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,6 +123,10 @@ fn machine(world: &World, shown: &Value) -> Machine {
             .and_then(|pid| pid.try_into().ok()),
         nat: shown["nat"] == true,
         ports: ports.filter_map(|port| port.try_into().ok()).collect(),
+        unreached: match state.as_str() {
+            "running" => all("publish").iter().find_map(unreached),
+            _ => None,
+        },
         ephemeral: shown["ephemeral"] == true,
         addresses: addresses.map(str::to_owned).collect(),
         mark: mark(world, &id, &state),
@@ -130,6 +135,20 @@ fn machine(world: &World, shown: &Value) -> Machine {
         name,
         state,
     }
+}
+
+/// Why a published port of a guest that runs does not lead to it. Nobody needs to listen in the guest.
+fn unreached(published: &Value) -> Option<String> {
+    if published["open"] != true {
+        return Some(published.to_string());
+    }
+    let address = published["address"].as_str().unwrap_or_default();
+    let at = format!("{address}:{}", published["port"]);
+    let reached = at
+        .parse()
+        .map_err(io::Error::other)
+        .and_then(ended_from_there);
+    reached.err().map(|why| format!("{at}: {why}"))
 }
 
 /// The mark on a work disk. Where guests are simulated it is read from the disk's file, else by the

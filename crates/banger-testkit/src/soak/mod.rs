@@ -32,7 +32,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use step::Step;
+use step::{Blow, Step};
 
 /// How long it may take until everything has come to rest: four times the grace of a lost client.
 const REST_LIMIT: Duration = Duration::from_secs(60);
@@ -56,6 +56,8 @@ pub struct Report {
     pub lifecycles: usize,
     /// Times that something was killed.
     pub blows: usize,
+    /// Times that it was carriers of published ports.
+    pub carriers: usize,
     /// What daemons took up.
     pub growth: Growth,
     /// How long it took.
@@ -69,6 +71,7 @@ impl fmt::Display for Report {
             commands,
             lifecycles,
             blows,
+            carriers,
             growth,
             took,
         } = self;
@@ -76,7 +79,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{lifecycles} lifecycles in {steps} steps, {commands} commands, {blows} times something \
-             was killed, {seconds} s"
+             was killed ({carriers} times carriers), {seconds} s"
         )?;
         for grown in growth.grown() {
             let (first, last) = (grown.first, grown.last);
@@ -198,6 +201,8 @@ impl Run {
         self.report.steps += 1;
         self.report.commands += done.asked.len();
         self.report.blows += usize::from(done.struck);
+        let of_carriers = matches!(step.blow, Some((_, Blow::KillCarriers)));
+        self.report.carriers += usize::from(done.struck && of_carriers);
         let mut wrong = self.believe(step, &done);
         if wrong.is_empty() {
             wrong = self.come_to_rest(REST_LIMIT);

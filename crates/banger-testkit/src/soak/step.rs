@@ -66,7 +66,7 @@ const VERBS: &[(usize, Verb)] = &[
     (2, Verb::Copy),
     (1, Verb::Nat(true)),
     (1, Verb::Nat(false)),
-    (2, Verb::Publish),
+    (4, Verb::Publish),
     (2, Verb::Unpublish),
     (4, Verb::Rename(0)),
     (2, Verb::Label),
@@ -89,7 +89,9 @@ pub enum Blow {
     KillHelper,
     /// SIGKILL to the VMM of a place's machine; nothing where none runs.
     KillVmm(usize),
-    /// SIGKILL to all: clients, daemon, helper, VMMs and who starts them. With `true` also what a
+    /// SIGKILL to every carrier of published ports; nothing where no machine that runs publishes one.
+    KillCarriers,
+    /// SIGKILL to all: clients, daemon, helper, VMMs, carriers and who starts them. With `true` also what a
     /// reboot takes: the runtime directory.
     PowerCut(bool),
 }
@@ -98,13 +100,16 @@ impl Blow {
     /// Whether operations that are under way may be cut off by it, whatever machine they are for.
     #[must_use]
     pub const fn disturbs_all(self) -> bool {
-        !matches!(self, Self::KillVmm(_))
+        !matches!(self, Self::KillVmm(_) | Self::KillCarriers)
     }
 
     /// Whether the daemon that serves afterwards is another one.
     #[must_use]
     pub const fn ends_the_daemon(self) -> bool {
-        !matches!(self, Self::KillVmm(_) | Self::KillHelper)
+        !matches!(
+            self,
+            Self::KillVmm(_) | Self::KillCarriers | Self::KillHelper
+        )
     }
 }
 
@@ -185,6 +190,7 @@ impl Plan {
             (4, Some(Blow::TerminateDaemon)),
             (6, Some(Blow::KillHelper)),
             (10, Some(Blow::KillVmm(place))),
+            (10, Some(Blow::KillCarriers)),
             (2, Some(Blow::PowerCut(place.is_multiple_of(2)))),
             (50, None),
         ]);
@@ -249,6 +255,7 @@ mod tests {
         assert!(strikes(|blow| blow == Blow::TerminateDaemon));
         assert!(strikes(|blow| blow == Blow::KillHelper));
         assert!(strikes(|blow| matches!(blow, Blow::KillVmm(_))));
+        assert!(strikes(|blow| blow == Blow::KillCarriers));
         assert!(strikes(|blow| blow == Blow::PowerCut(true)));
         assert!(strikes(|blow| blow == Blow::PowerCut(false)));
     }

@@ -3,11 +3,10 @@
 use banger_testkit::checks::publish::endpoint;
 use banger_testkit::checks::{carried, restarts, run as arguments};
 use banger_testkit::world::LIMIT;
-use banger_testkit::{World, eventually, run};
+use banger_testkit::{World, run};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 
 #[test]
 fn sessions_lose_and_double_no_line_over_a_hundred_ends_of_the_daemon() {
@@ -19,14 +18,6 @@ fn sessions_lose_and_double_no_line_over_a_hundred_ends_of_the_daemon() {
 fn connections_lose_and_double_no_byte_over_a_hundred_ends_of_the_daemon() {
     let mut world = World::simulated();
     carried::connections_lose_and_double_no_byte_however_often_the_daemon_ends(&mut world, 100);
-}
-
-/// The program of the daemon that serves now; whoever misses one has started it.
-fn program(world: &World) -> PathBuf {
-    eventually("a daemon", LIMIT, || {
-        let pid = world.daemon().ok_or("none")?;
-        std::fs::read_link(format!("/proc/{pid}/exe")).map_err(|_| "it has ended")
-    })
 }
 
 #[test]
@@ -55,7 +46,7 @@ fn an_upgrade_is_noticed_by_no_session_connection_or_followed_log() {
     let already = std::fs::read_to_string(&log).expect("text").lines().count();
     assert_eq!(logged.by_ref().take(already).count(), already);
 
-    let mut before = program(&world);
+    let mut before = restarts::serving_program(&world);
     for round in 0..3 {
         let line = format!("round {round}");
         writeln!(typed, "{line}").expect("typed");
@@ -72,7 +63,7 @@ fn an_upgrade_is_noticed_by_no_session_connection_or_followed_log() {
         served.write_all(&bytes).expect("written");
         client.read_exact(&mut bytes).expect("read");
         assert_eq!(logged.next().expect("a line").expect("text"), line);
-        let now = program(&world);
+        let now = restarts::serving_program(&world);
         assert_ne!(now, before, "another build serves");
         before = now;
     }

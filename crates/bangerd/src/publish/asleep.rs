@@ -43,7 +43,10 @@ impl Listeners {
         self.unwanted().clear();
         let mut slots = self.slots();
         self.take_from_carrier(&mut slots);
-        slots.retain(|(asked, _)| wanted.iter().any(|one| one.asked == *asked));
+        // What a carrier could not have is tried again without one.
+        let failed = |binding: &Binding| matches!(binding, Binding::Failed(_));
+        let is_wanted = |asked: &Publication| wanted.iter().any(|one| one.asked == *asked);
+        slots.retain(|(asked, binding)| is_wanted(asked) && !failed(binding));
         self.bind_missing(&mut slots, wanted);
         drop(slots);
         before != self.own_ports()

@@ -236,6 +236,20 @@ fn ask(
     }
 }
 
+/// Whether a carrier that was asked is gone or stands still, by what came of it; it has said no itself otherwise, or
+/// this daemon lacks something.
+pub(super) fn talks_no_more(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof
+            | ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionReset
+            | ErrorKind::WouldBlock
+            | ErrorKind::WriteZero
+            | ErrorKind::InvalidData
+    )
+}
+
 /// Asks on a connection of its own, which may go on as the request says; with what came behind the reply.
 pub(super) async fn speak(
     socket: &Path,

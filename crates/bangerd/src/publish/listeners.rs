@@ -3,22 +3,15 @@
 use super::Target;
 use super::bind::{self, Socket};
 use super::endpoints::{Endpoints, Held, Taken};
-use super::join::forget_others;
 use super::keeper::Carrier;
 use banger_model::SandboxName;
 use banger_model::publish::{Protocol, Publication, Published};
 use banger_proto::carrier::Have;
-use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::fault::Fault;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
-use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
-
-/// How long a guest may take to forget the connections of a carrier that was ended.
-const FORGET_LIMIT: Duration = Duration::from_secs(1);
 
 /// How a published port is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +46,7 @@ impl Binding {
 pub(super) type Slot = (Publication, Binding);
 
 /// A place that cannot be had.
-struct Refused {
+pub(super) struct Refused {
     protocol: Protocol,
     at: SocketAddr,
     taken: Taken,
@@ -61,7 +54,7 @@ struct Refused {
 
 impl Refused {
     /// In words; looks for who has it.
-    fn fault(&self) -> Fault {
+    pub(super) fn fault(&self) -> Fault {
         bind::fault(self.protocol, self.at, &self.taken)
     }
 }
@@ -71,7 +64,7 @@ impl Refused {
 pub(super) struct Hold {
     pub(super) carrier: Option<Carrier>,
     /// How many carriers there were.
-    serial: u64,
+    pub(super) serial: u64,
 }
 
 /// The sockets of one sandbox's published ports. Dropping it lets its carrier go on.
@@ -222,14 +215,16 @@ impl Listeners {
         }
     }
 
-    /// Tries what could not be had once more, with ports that were asked for by number.
-    pub fn retry(self: &Arc<Self>) {
+    /// Tries what could not be had once more, at the ports that are recorded.
+    pub fn retry(self: &Arc<Self>, recorded: &[Published]) {
         let mut slots = self.slots();
         let failed = |(_, socket): &&mut Slot| matches!(socket, Binding::Failed(_));
         let mut again = false;
         for (asked, socket) in slots.iter_mut().filter(failed) {
-            if asked.port.is_some()
-                && let Ok(bound) = self.bind_one(&Published::new(*asked))
+            let chosen = recorded.iter().find(|one| one.asked == *asked);
+            let port = asked.port.or_else(|| chosen?.chosen);
+            if let Some(port) = port
+                && let Ok(bound) = self.bind_at(asked, port.get())
             {
                 tracing::info!(sandbox = %self.name(), "{asked} is published again");
                 *socket = bound;
@@ -246,147 +241,30 @@ impl Listeners {
     }
 
     /// Binds one; of a port that was chosen earlier, that one if it is still free.
-    fn bind_one(&self, wanted: &Published) -> Result<Binding, Refused> {
+    pub(super) fn bind_one(&self, wanted: &Published) -> Result<Binding, Refused> {
+        let try_port = |port: u16| self.bind_at(&wanted.asked, port);
+        match (wanted.asked.port, wanted.chosen) {
+            (Some(port), _) => try_port(port.get()),
+            (None, Some(before)) => try_port(before.get()).or_else(|_| try_port(0)),
+            (None, None) => try_port(0),
+        }
+    }
+
+    /// Binds one at a port; 0 is any that is free.
+    fn bind_at(&self, asked: &Publication, port: u16) -> Result<Binding, Refused> {
         let Publication {
             protocol, address, ..
-        } = wanted.asked;
-        let try_port = |port: u16| {
-            let at = SocketAddr::new(address, port);
-            let bound = self.endpoints.bind(protocol, at, &self.name());
-            bound.map_err(|taken| Refused {
-                protocol,
-                at,
-                taken,
-            })
+        } = *asked;
+        let at = SocketAddr::new(address, port);
+        let bound = self.endpoints.bind(protocol, at, &self.name());
+        let refused = |taken| Refused {
+            protocol,
+            at,
+            taken,
         };
-        let (held, socket) = match (wanted.asked.port, wanted.chosen) {
-            (Some(port), _) => try_port(port.get())?,
-            (None, Some(before)) => try_port(before.get()).or_else(|_| try_port(0))?,
-            (None, None) => try_port(0)?,
-        };
-        Ok(Binding::Bound(held, socket))
-    }
-
-    /// Gives the carrier what is bound, and has it close what is wanted no longer. To be called in the
-    /// runtime.
-    pub async fn serve(self: &Arc<Self>) {
-        let listeners = Arc::clone(self);
-        let serving =
-            tokio::task::spawn_blocking(move || listeners.serve_now(&mut listeners.hold()));
-        // It breaks off with the daemon alone.
-        let _leaving = serving.await;
-    }
-
-    fn serve_now(self: &Arc<Self>, hold: &mut Hold) {
-        self.watch().take();
-        if self.slots().is_empty() {
-            self.let_go(hold);
-            return;
-        }
-        let unwanted = std::mem::take(&mut *self.unwanted());
-        let is_new = |(_, socket): &Slot| matches!(socket, Binding::Bound(..));
-        let some_are_new = self.slots().iter().any(is_new);
-        let outcome = match hold.carrier {
-            None if !some_are_new => Ok(()),
-            _ => self.carrier(hold).and_then(|carrier| {
-                let mut closing = unwanted.iter();
-                closing.try_for_each(|(asked, _)| carrier.close(*asked))?;
-                self.hand_over(carrier)
-            }),
-        };
-        if let Err(error) = outcome {
-            let message = format!("its ports cannot be carried: {error}");
-            tracing::warn!(sandbox = %self.name(), "{message}");
-            for (_, socket) in self.slots().iter_mut().filter(|slot| is_new(slot)) {
-                *socket = Binding::Failed(Fault::new(FaultCode::Failed, &message));
-            }
-        }
-    }
-
-    /// The carrier, beside the VMM that there is now.
-    fn carrier<'a>(self: &Arc<Self>, hold: &'a mut Hold) -> std::io::Result<&'a mut Carrier> {
-        let no_guest = || std::io::Error::other("the guest does not run");
-        let vmm = self.target.vmm().ok_or_else(no_guest)?;
-        let carrier = match hold.carrier.take() {
-            Some(mut carrier) => match carrier.stay_with(&self.target, &vmm) {
-                Ok(()) => carrier,
-                Err(error) => {
-                    // Nobody would find it beside a guest that it does not know.
-                    carrier.finish_off();
-                    return Err(error);
-                }
-            },
-            None => {
-                hold.serial += 1;
-                Carrier::start(&self.target, &vmm, hold.serial, Arc::downgrade(self))?
-            }
-        };
-        Ok(hold.carrier.insert(carrier))
-    }
-
-    /// Gives the carrier what is bound. Nobody who looks at the ports meanwhile waits for it.
-    fn hand_over(&self, carrier: &mut Carrier) -> std::io::Result<()> {
-        let copy = |(asked, binding): &Slot| match binding {
-            Binding::Bound(_, socket) => Some((*asked, socket.as_fd().try_clone_to_owned())),
-            Binding::Carried(..) | Binding::Failed(_) => None,
-        };
-        let bound: Vec<_> = self.slots().iter().filter_map(copy).collect();
-        for (asked, socket) in bound {
-            carrier.listen(asked, socket?.as_fd())?;
-            if !self.note_carried(&asked) {
-                carrier.close(asked)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The carrier has one now; whether it is wanted still.
-    fn note_carried(&self, which: &Publication) -> bool {
-        let mut slots = self.slots();
-        let is_it =
-            |(asked, binding): &Slot| asked == which && matches!(binding, Binding::Bound(..));
-        let Some(at) = slots.iter().position(is_it) else {
-            return false;
-        };
-        let (asked, binding) = slots.remove(at);
-        if let Binding::Bound(held, socket) = binding {
-            slots.insert(at, (asked, Binding::Carried(held, Some(socket))));
-        }
-        true
-    }
-
-    /// Nothing is published any more, of a guest that goes on.
-    fn let_go(&self, hold: &mut Hold) {
-        if let Some(carrier) = hold.carrier.take() {
-            carrier.end();
-            // Before another carrier has connections; whoever does not hear it in time hears it from that.
-            let forgetting = forget_others(&self.target.link, &[]);
-            let limited = tokio::time::timeout(FORGET_LIMIT, forgetting);
-            let _late = Handle::current().block_on(limited);
-        }
-        self.unwanted().clear();
-    }
-
-    /// A carrier is gone: its connections are reset. What it had is bound anew, for another.
-    pub(super) fn lost(self: &Arc<Self>, serial: u64, why: &str) {
-        let mut hold = self.hold();
-        if hold
-            .carrier
-            .as_ref()
-            .is_none_or(|carrier| carrier.serial != serial)
-        {
-            return;
-        }
-        tracing::warn!(sandbox = %self.name(), "the carrier of its published ports is gone: {why}");
-        // What it had can be bound once all of it is gone.
-        if let Some(carrier) = hold.carrier.take() {
-            carrier.finish_off();
-        }
-        self.unwanted().clear();
-        let mut slots = self.slots();
-        self.take_from_carrier(&mut slots);
-        drop(slots);
-        self.serve_now(&mut hold);
+        bound
+            .map(|(held, socket)| Binding::Bound(held, socket))
+            .map_err(refused)
     }
 
     /// Binds what is wanted and not there; what cannot be had is told, and remembered with its reason.
@@ -402,29 +280,6 @@ impl Listeners {
             });
             slots.push((one.asked, socket));
         }
-    }
-
-    /// What a carrier had that is gone is this daemon's own again: by the socket that it has kept, or bound anew.
-    pub(super) fn take_from_carrier(&self, slots: &mut [Slot]) {
-        for (asked, socket) in slots {
-            let between = Fault::new(FaultCode::Failed, "its carrier is gone");
-            *socket = match std::mem::replace(socket, Binding::Failed(between)) {
-                Binding::Carried(held, Some(own)) => Binding::Bound(held, own),
-                Binding::Carried(held, None) => self.bind_again(*asked, held),
-                other => other,
-            };
-        }
-    }
-
-    /// Binds what a carrier had.
-    fn bind_again(&self, asked: Publication, held: Held) -> Binding {
-        let wanted = Published {
-            asked,
-            chosen: NonZeroU16::new(held.endpoint.port()),
-        };
-        drop(held);
-        self.bind_one(&wanted)
-            .unwrap_or_else(|refused| Binding::Failed(refused.fault()))
     }
 
     /// Closes everything; connections are reset.

@@ -22,6 +22,7 @@ pub(crate) mod holder;
 mod join;
 mod keeper;
 mod listeners;
+mod serving;
 
 pub use endpoints::Endpoints;
 pub use listeners::{Listeners, PortState};
@@ -36,7 +37,7 @@ use std::sync::Arc;
 
 /// Gives the link to a guest as soon as there is one; `None` when the guest does not run.
 pub type LinkSource = Arc<dyn Fn() -> BoxFuture<'static, Option<Arc<Link>>> + Send + Sync>;
-/// Gives a sandbox's name, and its VMM where one is recorded.
+/// Gives a sandbox's name, and its VMM while it is recorded as running.
 pub type VmmSource = Arc<dyn Fn() -> (SandboxName, Option<ProcessIdentity>) + Send + Sync>;
 
 /// Has a guest that is suspended go on; returns when it can be talked to, at once if it can be already.
@@ -60,6 +61,7 @@ impl Target {
         (self.known)().0
     }
 
+    /// While the guest runs: none while it starts or ends.
     fn vmm(&self) -> Option<ProcessIdentity> {
         (self.known)().1
     }

@@ -36,7 +36,8 @@ pub(super) fn target(
         link: link_source(view),
         known: Arc::new(move || {
             let record = known.borrow().record.clone();
-            (record.name, record.run.map(|run| run.process))
+            let run = record.run.filter(|_| record.state == SandboxState::Running);
+            (record.name, run.map(|run| run.process))
         }),
         socket: paths.carrier_socket(),
     }

@@ -171,6 +171,24 @@ pub(super) const LIST: &[Mutation] = &[
         ),
     },
     Mutation {
+        holds: "a carrier that stands still is replaced by one that has all ports",
+        file: "crates/bangerd/src/publish/serving.rs",
+        from: "if !(had_one && is_lost) {",
+        to: "if !(had_one && is_lost) || !error.to_string().is_empty() {",
+        test: whole(
+            "publish::carrier::a_carrier_that_stands_still_is_replaced_when_another_port_is_published",
+        ),
+    },
+    Mutation {
+        holds: "a port that was chosen is tried again where it was",
+        file: "crates/bangerd/src/publish/listeners.rs",
+        from: "asked.port.or_else(|| chosen?.chosen)",
+        to: "asked.port.or_else(|| chosen?.asked.port)",
+        test: whole(
+            "publish::carrier::a_port_without_a_carrier_says_why_and_is_open_again_where_it_was_once_there_can_be_one",
+        ),
+    },
+    Mutation {
         holds: "a carrier without a daemon ends with its VMM",
         file: "crates/bangerd/src/publish/carrier/requests.rs",
         from: "() = ended(vmm) => return None,",

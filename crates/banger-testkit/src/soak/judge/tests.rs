@@ -125,6 +125,15 @@ fn processes_sockets_and_files_that_are_nobody_s_or_missing_are_told() {
         &|s| s.carriers = vec!["0".repeat(8)],
         "left behind: the carrier of 0",
     );
+    let lost = |s: &mut Seen| s.machines[0].ports = vec![80];
+    is_told(&running, "running", &lost, "no carrier of 0");
+    let unserved = |s: &mut Seen| s.machines[0].unreached = Some("it timed out".into());
+    is_told(
+        &running,
+        "running",
+        &unserved,
+        "s0 is not reached: it timed out",
+    );
     is_told(
         &stopped,
         "stopped",

@@ -1,20 +1,25 @@
 //! Cells of the matrix, many at once in one world: each is a machine of its own.
 
 use super::scenario::{
-    Scenario, create, directory, has_the_recorded_disk, is_precious, runtime, show, verb, vmms_of,
+    Scenario, carriers_of, create, directory, has_the_recorded_disk, is_precious, runtime, show,
+    verb, vmms_of,
 };
+use banger_testkit::checks::publish::carried;
 use banger_testkit::checks::start;
 use banger_testkit::world::{LIMIT, kill};
 use banger_testkit::{World, api, eventually};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// How many cells are in a world at once.
 const AT_ONCE: usize = 40;
 /// A machine that no fault is for.
 const BYSTANDER: &str = "bystander";
+/// What machines publish whose carrier is killed: any free port. Nobody needs to listen in the guest.
+const A_PORT: &[&str] = &["0:7"];
 
 /// What strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(super) enum Fault {
     DaemonKilled,
     HelperKilled,
     VmmKilled,
+    /// The process that has the connections of published ports.
+    CarrierKilled,
     DiskFull,
     StepFails,
     DaemonErrs,
@@ -31,10 +38,20 @@ impl Fault {
     /// What the daemon is asked for; to be killed, things are held where they are.
     const fn asked(self) -> &'static str {
         match self {
-            Self::DaemonKilled | Self::HelperKilled | Self::VmmKilled => "hold",
+            Self::DaemonKilled | Self::HelperKilled | Self::VmmKilled | Self::CarrierKilled => {
+                "hold"
+            }
             Self::DiskFull => "full",
             Self::StepFails => "fail",
             Self::DaemonErrs => "panic",
+        }
+    }
+
+    /// What the machines publish that it strikes.
+    const fn ports(self) -> &'static [&'static str] {
+        match self {
+            Self::CarrierKilled => A_PORT,
+            _ => &[],
         }
     }
 
@@ -50,6 +67,7 @@ impl Fault {
         match self {
             Self::DaemonKilled | Self::HelperKilled | Self::StepFails | Self::DaemonErrs => true,
             Self::VmmKilled => scenario.has_vmm(),
+            Self::CarrierKilled => scenario.can_publish(),
             Self::DiskFull => writes.iter().any(|start| place.starts_with(start)),
         }
     }
@@ -75,7 +93,7 @@ pub(super) fn world() -> World {
 /// The places that a scenario passes when nothing strikes.
 pub(super) fn passed(world: &World, scenario: Scenario) -> Vec<String> {
     let name = scenario.name(0);
-    scenario.prepare(world, &name);
+    scenario.prepare(world, &name, &[]);
     world.watch_places(&name);
     if scenario == Scenario::Reconcile {
         restart_without_vmms(world, &[&name]);
@@ -117,14 +135,14 @@ pub(super) fn strike(fault: Fault, scenarios: &[Scenario]) {
         }));
     }
     assert!(!cells.is_empty());
-    println!("{fault:?}: {} cells", cells.len());
+    let (count, carriers) = (cells.len(), AtomicUsize::new(0));
     let vmm = vmms_of(&world, BYSTANDER);
     // What a daemon's start does is done to all at once: not while others are at work.
     let (reconciled, others): (Vec<_>, Vec<_>) = cells
         .into_iter()
         .partition(|cell| cell.scenario == Scenario::Reconcile);
     for cells in others.chunks(AT_ONCE).chain(reconciled.chunks(AT_ONCE)) {
-        strike_at_once(&world, fault, cells);
+        strike_at_once(&world, fault, cells, &carriers);
         assert_eq!(
             vmms_of(&world, BYSTANDER),
             vmm,
@@ -133,6 +151,9 @@ pub(super) fn strike(fault: Fault, scenarios: &[Scenario]) {
         let health = api::get(&world, &format!("/v1/sandboxes/{BYSTANDER}/health"));
         assert_eq!(health.expect("an answer").status, 200);
     }
+    let carriers = carriers.into_inner();
+    println!("{fault:?}: {count} cells, {carriers} carriers");
+    assert!(fault != Fault::CarrierKilled || carriers > 0);
     leave_nothing(&world);
 }
 
@@ -155,8 +176,11 @@ pub(super) fn each(cells: &[Cell], work: impl Fn(&Cell) + Sync) {
     });
 }
 
-fn strike_at_once(world: &World, fault: Fault, cells: &[Cell]) {
-    each(cells, |cell| cell.scenario.prepare(world, &cell.name));
+/// Counts the carriers that it kills.
+fn strike_at_once(world: &World, fault: Fault, cells: &[Cell], carriers: &AtomicUsize) {
+    each(cells, |cell| {
+        cell.scenario.prepare(world, &cell.name, fault.ports());
+    });
     for cell in cells {
         world.watch_places(&cell.name);
         world.ask_fault(&cell.name, &cell.place, fault.asked());
@@ -186,6 +210,11 @@ fn strike_at_once(world: &World, fault: Fault, cells: &[Cell]) {
             match fault {
                 Fault::DaemonKilled => world.kill_daemon(),
                 Fault::HelperKilled => world.helpers().into_iter().for_each(kill),
+                Fault::CarrierKilled => each(cells, |cell| {
+                    let found = carriers_of(world, &cell.name);
+                    carriers.fetch_add(found.len(), Ordering::Relaxed);
+                    found.into_iter().for_each(kill);
+                }),
                 _ => each(cells, |cell| {
                     vmms_of(world, &cell.name).into_iter().for_each(kill);
                 }),
@@ -268,9 +297,32 @@ impl Cell {
                 "{self:?}: {shown}"
             );
         }
+        self.publishes(world, &shown);
         if matches!(self.scenario, Scenario::Grow | Scenario::GrowStopped) {
             has_the_recorded_disk(world, &self.name);
         }
+    }
+
+    /// Who connects to its port is served by the one carrier of a guest that runs, or wakes the guest; of any
+    /// other there is no carrier.
+    fn publishes(&self, world: &World, shown: &Value) {
+        let is_there = matches!(shown["state"].as_str(), Some("running" | "suspended"));
+        let publishes = shown["publish"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty());
+        let wanted = usize::from(is_there && publishes);
+        if wanted == 1 {
+            eventually("its port to be carried", LIMIT, || {
+                carried(world, &self.name).map_err(|error| format!("{self:?}: {error}"))
+            });
+        }
+        eventually("the right carriers", LIMIT, || {
+            let found = carriers_of(world, &self.name);
+            match found.len() == wanted {
+                true => Ok(()),
+                false => Err(format!("{self:?}: {found:?}, {shown}")),
+            }
+        });
     }
 
     /// What a fork was made of is gone.

@@ -54,6 +54,7 @@ strikes! {
     a_daemon_killed_at_any_place_loses_and_leaves_nothing: DaemonKilled;
     a_helper_killed_at_any_place_loses_and_leaves_nothing: HelperKilled;
     a_vmm_killed_at_any_place_loses_and_leaves_nothing: VmmKilled;
+    a_carrier_killed_at_any_place_loses_and_leaves_nothing_and_its_ports_answer: CarrierKilled;
     a_disk_that_fills_at_any_place_loses_and_leaves_nothing: DiskFull;
     a_step_that_fails_at_any_place_loses_and_leaves_nothing: StepFails;
     an_error_in_banger_itself_at_any_place_isolates_one_machine_which_can_be_repaired: DaemonErrs;

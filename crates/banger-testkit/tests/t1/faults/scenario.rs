@@ -190,8 +190,13 @@ impl Scenario {
         }
     }
 
-    /// Brings a machine to where the scenario begins.
-    pub(super) fn prepare(self, world: &World, name: &str) {
+    /// Whether its machine can publish a port that is carried at some time. A fork has none of its parent's.
+    pub(super) fn can_publish(self) -> bool {
+        self.has_vmm() && self != Self::Fork
+    }
+
+    /// Brings a machine, which publishes these ports, to where the scenario begins.
+    pub(super) fn prepare(self, world: &World, name: &str, ports: &[&str]) {
         if self == Self::Create {
             return;
         }
@@ -205,10 +210,10 @@ impl Scenario {
             Self::Start => Value::Null,
             _ => "agent".into(),
         };
-        match self {
-            Self::Undo | Self::Checkpoint => create_with(world, name, &start, true),
-            _ => create(world, name, &start),
-        }
+        let mut machine = machine(name, &start);
+        machine["checkpoint"] = matches!(self, Self::Undo | Self::Checkpoint).into();
+        machine["publish"] = ports.into();
+        created(world, &machine);
         write_precious(&directory(world, name));
         match self {
             Self::StartAgain | Self::DeleteStopped | Self::GrowStopped => good(world, name, "stop"),
@@ -311,15 +316,13 @@ fn tagged() -> Value {
 /// # Panics
 /// When it cannot be created.
 pub(super) fn create(world: &World, name: &str, start: &Value) {
-    create_with(world, name, start, false);
+    created(world, &machine(name, start));
 }
 
-fn create_with(world: &World, name: &str, start: &Value, checkpoint: bool) {
-    let mut machine = machine(name, start);
-    machine["checkpoint"] = checkpoint.into();
-    let answer = post(world, "", &machine).expect("an answer");
+fn created(world: &World, machine: &Value) {
+    let answer = post(world, "", machine).expect("an answer");
     let last = answer.last_event().expect("an end");
-    assert_eq!(last["event"], "done", "{name}: {last}");
+    assert_eq!(last["event"], "done", "{machine}: {last}");
 }
 
 fn post(world: &World, path: &str, body: &Value) -> std::io::Result<api::Answer> {
@@ -373,6 +376,15 @@ pub(super) fn runtime(world: &World, shown: &Value) -> PathBuf {
 
 /// Pids of the VMMs of one machine.
 pub(super) fn vmms_of(world: &World, name: &str) -> Vec<u32> {
+    of_machine(world, name, world.vmms())
+}
+
+/// Pids of those who carry the published ports of one machine.
+pub(super) fn carriers_of(world: &World, name: &str) -> Vec<u32> {
+    of_machine(world, name, world.carriers())
+}
+
+fn of_machine(world: &World, name: &str, all: Vec<u32>) -> Vec<u32> {
     let Ok(Some(shown)) = show(world, name) else {
         return vec![];
     };
@@ -381,7 +393,7 @@ pub(super) fn vmms_of(world: &World, name: &str) -> Vec<u32> {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(&sockets)
     };
-    world.vmms().into_iter().filter(is_its).collect()
+    all.into_iter().filter(is_its).collect()
 }
 
 /// Starts a machine anew: its work disk is then as large as is recorded, whatever came in between.

@@ -30,7 +30,7 @@ fn pairs(scenario: Scenario, goal: Goal, objects: &[HostObject]) -> Vec<(Cell, H
 /// Prepares all, has the two faults strike each, and gives back the machines.
 fn strike_twice(world: &World, pairs: Vec<(Cell, HostObject)>) -> Vec<Cell> {
     let (cells, undone): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-    each(&cells, |cell| cell.scenario.prepare(world, &cell.name));
+    each(&cells, |cell| cell.scenario.prepare(world, &cell.name, &[]));
     for (cell, object) in cells.iter().zip(&undone) {
         world.watch_places(&cell.name);
         world.ask_fault(&cell.name, &cell.place, "fail");

@@ -25,7 +25,7 @@ wait
 "#;
 
 /// Waits until the program runs; the operation's id.
-fn working(world: &World, kind: &str) -> String {
+pub(super) fn working(world: &World, kind: &str) -> String {
     eventually("the program to run", LIMIT, || match begun(world) {
         0 => Err("not begun"),
         _ => Ok(()),
@@ -33,7 +33,7 @@ fn working(world: &World, kind: &str) -> String {
     reached(world, kind, "")
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut world = World::simulated();
     let programs = world.path("programs");
     std::fs::create_dir(&programs).expect("made");
@@ -53,12 +53,12 @@ fn world() -> World {
     world
 }
 
-fn begun(world: &World) -> usize {
+pub(super) fn begun(world: &World) -> usize {
     let text = std::fs::read_to_string(world.path("begun")).unwrap_or_default();
     text.lines().count()
 }
 
-fn staged(world: &World) -> usize {
+pub(super) fn staged(world: &World) -> usize {
     let entries = std::fs::read_dir(world.state().join("staging"));
     entries.map_or(0, Iterator::count)
 }

@@ -4,6 +4,7 @@ mod cancel;
 mod journal;
 mod killed;
 mod makings;
+mod upgraded;
 mod wish;
 
 use banger_testkit::run::{self, Ran};

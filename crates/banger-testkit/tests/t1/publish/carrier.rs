@@ -259,6 +259,44 @@ fn a_carrier_that_stands_still_is_replaced_by_the_next_daemon() {
 }
 
 #[test]
+fn a_carrier_that_stands_still_is_replaced_when_another_port_is_published() {
+    let (server, port) = listener();
+    let (world, at) = publishing(&port);
+    let stuck = world.carriers()[0];
+    signal(stuck, Signal::STOP);
+    let asked = format!("127.0.0.2:0:{port}");
+    let published = world.run(["vm", "publish", "-q", "v", &asked]).good();
+    let other: SocketAddr = published.text().trim().parse().expect("an address");
+    for at in [at, other] {
+        let _ = connected(&server, at);
+    }
+    let carriers = world.carriers();
+    assert!(carriers.len() == 1 && carriers != [stuck], "{carriers:?}");
+}
+
+#[test]
+fn a_port_without_a_carrier_says_why_and_is_open_again_where_it_was_once_there_can_be_one() {
+    let (server, port) = listener();
+    let (world, at) = publishing(&port);
+    let id = world.show("v")["id"].as_str().expect("an id").to_owned();
+    let sockets = world.path("run").join("banger/vm").join(&id[..8]);
+    let socket = sockets.join("carry.sock");
+    std::fs::remove_file(&socket).expect("there");
+    std::fs::create_dir(&socket).expect("made");
+    kill(world.carriers()[0]);
+    eventually("the port to be in trouble", LIMIT, || {
+        let trouble = world.show("v")["publish"][0]["trouble"].to_string();
+        match trouble.contains("cannot be carried") {
+            true => Ok(()),
+            false => Err(trouble),
+        }
+    });
+    std::fs::remove_dir(&socket).expect("empty");
+    open_again(&world, at);
+    let _ = connected(&server, at);
+}
+
+#[test]
 fn a_restart_of_the_guest_keeps_the_port_and_its_carrier() {
     let (server, port) = listener();
     let (world, at) = publishing(&port);
