@@ -204,13 +204,19 @@ mod tests {
         let rust = sources.iter().filter(|path| path.ends_with(".rs"));
         let all: Vec<_> = rust
             .filter(|path| !path.starts_with("xtask/"))
-            .map(|path| std::fs::read_to_string(workspace::root().join(path)).expect("readable"))
+            .map(|path| {
+                let text = std::fs::read_to_string(workspace::root().join(path));
+                (path, text.expect("readable"))
+            })
             .collect();
         for Mutation { test, .. } in list::all() {
             let name = test.name.rsplit("::").next().expect("a name");
             let marks = [format!("fn {name}("), format!("{name}:")];
+            let package = format!("crates/{}/", test.package);
+            let mut its = all.iter().filter(|(path, _)| path.starts_with(&package));
             let found = |text: &String| marks.iter().any(|mark| text.contains(mark));
-            assert!(all.iter().any(found), "no test {name}");
+            let is_there = its.any(|(_, text)| found(text));
+            assert!(is_there, "no test {name} in {package}");
         }
     }
 

@@ -263,8 +263,8 @@ fn doubled(all: impl Iterator<Item = String>, what: &str) -> Vec<String> {
 pub fn narrow(places: &mut [Place], seen: &Seen) {
     for (number, place) in places.iter_mut().enumerate() {
         let name = name_of(number);
-        let waits = place.goes_by_itself && seen.is_being_created(&name);
         let Some(machine) = seen.machines.iter().find(|m| m.name == name) else {
+            let waits = place.goes_by_itself && seen.is_being_created(&name);
             *place = Place::default();
             if waits {
                 place.may_come_and_go();
@@ -275,6 +275,10 @@ pub fn narrow(places: &mut [Place], seen: &Seen) {
         place.ids = [machine.id.clone()].into();
         place.kept = BTreeSet::new();
         place.renewed = false;
+        let mut operations = seen.operations.iter();
+        // Of one that came and went before it, a creation may still wait for its client.
+        let is_its = |one: &Going| one.kind == "create" && one.machine == machine.id;
+        let waits = place.goes_by_itself && operations.any(is_its);
         place.goes_by_itself = machine.ephemeral;
         if waits {
             place.may_come_and_go();

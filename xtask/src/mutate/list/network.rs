@@ -462,7 +462,7 @@ pub(super) const LIST: &[Mutation] = &[
         file: "crates/bangerd/src/publish/asleep.rs",
         from: "                listeners.turn_away();\n",
         to: "",
-        test: client(
+        test: whole(
             "publish::asleep::who_wants_one_that_cannot_be_woken_is_reset_and_the_next_may_try_again",
         ),
     },
@@ -471,7 +471,7 @@ pub(super) const LIST: &[Mutation] = &[
         file: "crates/bangerd/src/sandbox/driver.rs",
         from: "SandboxState::Suspended => listeners.sleep(&record.spec.publish).await,",
         to: "SandboxState::Suspended => listeners.close().await,",
-        test: client(
+        test: whole(
             "publish::asleep::who_connects_to_a_suspended_machine_wakes_it_again_and_again",
         ),
     },
@@ -480,6 +480,6 @@ pub(super) const LIST: &[Mutation] = &[
         file: "crates/bangerd/src/supervise.rs",
         from: "record.state == SandboxState::Suspended && !record.spec.publish.is_empty()",
         to: "record.state == SandboxState::Running && !record.spec.publish.is_empty()",
-        test: client("publish::asleep::a_daemon_stays_for_machines_that_it_may_have_to_wake"),
+        test: whole("publish::asleep::a_daemon_stays_for_machines_that_it_may_have_to_wake"),
     },
 ];

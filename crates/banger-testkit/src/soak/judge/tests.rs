@@ -251,3 +251,18 @@ fn what_was_seen_is_what_may_be_from_then_on() {
     );
     assert_eq!(places[1], Place::default(), "it is gone");
 }
+
+#[test]
+fn a_creation_that_waits_for_its_client_is_not_that_of_the_machine_that_came_after_it() {
+    let mut place = at(Fact::Running);
+    place.goes_by_itself = true;
+    let mut seen = seen(vec![machine(0, "running")]);
+    seen.operations = vec![going("create", 0)];
+    let mut places = [place.clone()];
+    narrow(&mut places, &seen);
+    assert!(places[0].goes_by_itself, "its own may be taken back");
+    seen.operations[0].machine = "f".repeat(32);
+    let mut places = [place];
+    narrow(&mut places, &seen);
+    assert!(!places[0].goes_by_itself, "another's says nothing of it");
+}
