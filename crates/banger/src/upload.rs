@@ -20,13 +20,16 @@ pub fn parts(
     })
 }
 
+/// What has come is sent, however little it is: who writes to a pipe may wait for what we say to it.
 fn read_all(mut source: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
+    let mut buffer = vec![0; CHUNK];
     loop {
-        let mut part = Vec::with_capacity(CHUNK);
-        let read = source.by_ref().take(CHUNK as u64).read_to_end(&mut part);
-        let part = match read {
+        let part = match source.read(&mut buffer) {
             Ok(0) => return,
-            Ok(_) => Ok(part.into()),
+            Ok(length) => Ok(Bytes::copy_from_slice(
+                buffer.get(..length).unwrap_or_default(),
+            )),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
         };
         let last = part.is_err();
@@ -49,6 +52,19 @@ mod tests {
             .await
             .expect("sent");
         assert_eq!(sent.concat(), bytes);
+    }
+
+    #[tokio::test]
+    async fn what_has_come_is_sent_before_more_comes() {
+        let (read, mut write) = io::pipe().expect("a pipe");
+        let mut parts = Box::pin(parts(read));
+        for word in ["one", "two"] {
+            io::Write::write_all(&mut write, word.as_bytes()).expect("written");
+            let part = parts.try_next().await.expect("read").expect("a part");
+            assert_eq!(part, word.as_bytes());
+        }
+        drop(write);
+        assert!(parts.try_next().await.expect("read").is_none());
     }
 
     #[tokio::test]
