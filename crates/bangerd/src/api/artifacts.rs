@@ -3,8 +3,9 @@
 use super::Api;
 use super::operations::{begin, known};
 use super::reply::{Answer, Json, Op, Refused};
+use super::sent::Sent;
 use crate::kernels::KernelError;
-use crate::operation::{Asked, Entry, Subject, cancelled};
+use crate::operation::{Asked, Entry, Subject};
 use crate::services::blocking;
 use crate::supervise::{Made, source_of};
 use axum::body::Body;
@@ -13,13 +14,7 @@ use axum::response::Response;
 use banger_model::{ArtifactName, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::artifact::{Image, Kernel, KernelImport};
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
-use std::time::Duration;
-use tokio_util::io::{StreamReader, SyncIoBridge};
-
-/// How long the rest of an upload that failed is read and thrown away.
-const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
 fn named(name: &str) -> Result<ArtifactName, Fault> {
     name.parse()
@@ -113,29 +108,15 @@ pub(super) async fn import_image(
     let store = api.supervisor.services.images.clone();
     let origin = query.origin.unwrap_or_else(|| "an uploaded tar".into());
     require_free_image(&api, &name)?;
-    // The first bytes are asked for before the answer begins: a client that waits for "100 Continue"
-    // (RFC 9110, section 10.1.1) would not get it afterwards.
-    let mut chunks = body.into_data_stream().map_err(std::io::Error::other);
-    let first = stream::iter(chunks.next().await);
-    let reader = StreamReader::new(first.chain(chunks));
+    let sent = Sent::begin(body).await;
     let entry = Entry::new(op, Subject::artifact(&name), Asked::ImageImport);
     begin(&api, entry, move |going| async move {
         let progress = going.progress.clone();
-        let importing = blocking(move || {
-            let mut tar = SyncIoBridge::new(reader);
-            let imported = store.import(&name, &mut tar, &origin, &progress);
-            Ok((imported.map_err(Fault::from), tar.into_inner()))
+        let importing = sent.read(&going, move |tar| {
+            let imported = store.import(&name, tar, &origin, &progress);
+            imported.map_err(Fault::from)
         });
-        let (imported, mut reader) = tokio::select! {
-            imported = importing => imported?,
-            () = going.cancelled.cancelled() => return Err(cancelled("nothing of it is left")),
-        };
-        if imported.is_err() {
-            // A client that still sends would see a broken pipe instead of the reason.
-            let rest = async { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await };
-            let _too_long_or_gone = tokio::time::timeout(DRAIN_LIMIT, rest).await;
-        }
-        Ok(Made::Image(Box::new(imported?)))
+        Ok(Made::Image(Box::new(importing.await?)))
     })
     .await
 }

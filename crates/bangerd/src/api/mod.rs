@@ -16,6 +16,7 @@ mod operations;
 mod repair;
 mod reply;
 mod sandboxes;
+mod sent;
 mod snapshots;
 mod stats;
 mod templates;
