@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::record::Record;
 use crate::sandbox::{self, Command, Sandbox, Wanted};
 use crate::services::blocking;
-use crate::snapshots::Snapshot;
+use crate::snapshots::{self, Snapshot};
 use crate::store;
 use banger_model::SandboxId;
 use banger_model::snapshot::Tag;
@@ -14,6 +14,7 @@ use banger_model::spec::Spec;
 use banger_model::{label, publish};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::{CreateRequest, ForkOf};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -223,21 +224,48 @@ impl Supervisor {
                 for_it_alone: false,
             });
         }
+        self.moment(parent, "fork", progress).await
+    }
+
+    /// This moment of a sandbox, saved for one purpose alone, which is a part of its name.
+    pub(super) async fn moment(
+        &self,
+        parent: &Sandbox,
+        purpose: &str,
+        progress: &Progress,
+    ) -> Result<Seed, Fault> {
         let place = parent.queue().await;
         let turn = place.first().await;
         let paths = SandboxPaths::of(&self.services.layout, parent.id);
-        let target = paths.snapshots().join(format!(".fork-{}", progress.op()));
+        let name = format!(".{purpose}-{}", progress.op());
+        let target = paths.snapshots().join(name);
         let wanted = Wanted::At(target.clone());
         let saving = parent.send(|reply| Command::Snapshot(wanted, progress.clone(), reply));
         let saving = saving.await?;
         drop(turn);
-        saving.await?;
-        let snapshot = blocking(move || Ok(Arc::new(Snapshot::open(&target)?))).await?;
-        Ok(Seed {
-            snapshot,
-            for_it_alone: true,
-        })
+        // Who waits for it may leave: what was saved for them goes then, too.
+        let kept = tokio::spawn(async move {
+            let saved = saving.await.map(drop);
+            blocking(move || kept_for_one(&target, saved)).await
+        });
+        let kept = kept.await;
+        kept.map_err(|error| Fault::from_error(FaultCode::Failed, &error))?
     }
+}
+
+/// What was saved. Where that failed behind its last step, it is there all the same, and removed.
+fn kept_for_one(target: &Path, saved: Result<(), Fault>) -> Result<Seed, Fault> {
+    if saved.is_err()
+        && target.exists()
+        && let Err(error) = snapshots::remove(target)
+    {
+        tracing::warn!("cannot remove what was saved for nobody: {error}");
+    }
+    saved?;
+    Ok(Seed {
+        snapshot: Arc::new(Snapshot::open(target)?),
+        for_it_alone: true,
+    })
 }
 
 /// Of two that replaced each other at once neither would be left: only an ephemeral one takes the place of one that

@@ -291,6 +291,9 @@ impl Cell {
             assert_eq!(vmms, [] as [u32; 0], "{self:?}: {shown}");
             assert!(!runtime(world, &shown).exists(), "{self:?}: {shown}");
         }
+        if self.scenario == Scenario::Forked {
+            self.leaves_no_moment(&directory(world, &self.name));
+        }
         if self.scenario != Scenario::Create {
             assert!(
                 is_precious(&directory(world, &self.name)),
