@@ -124,6 +124,11 @@ impl Layout {
     pub fn baseline(&self) -> PathBuf {
         self.state.join("baseline.json")
     }
+    /// The key that exports are signed with.
+    #[must_use]
+    pub fn export_key(&self) -> PathBuf {
+        self.state.join("export.key")
+    }
     /// The daemon's own log.
     #[must_use]
     pub fn daemon_log(&self) -> PathBuf {

@@ -13,6 +13,7 @@ pub mod diff;
 pub mod disks;
 pub mod doctor;
 pub mod events;
+pub mod export;
 pub mod fault_points;
 pub mod guest;
 pub mod host;

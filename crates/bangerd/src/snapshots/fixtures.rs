@@ -39,13 +39,13 @@ pub(super) fn manifest() -> Manifest {
 }
 
 /// A directory with room for a sandbox and its snapshots.
-pub(super) struct Place {
+pub(crate) struct Place {
     directory: tempfile::TempDir,
     pub(super) verified: Verified,
 }
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().expect("a directory"),
             verified: Verified::default(),
@@ -53,7 +53,7 @@ impl Place {
     }
 
     /// A sandbox whose directory is there.
-    pub(super) fn sandbox(&self, name: &str) -> SandboxPaths {
+    pub(crate) fn sandbox(&self, name: &str) -> SandboxPaths {
         let paths = SandboxPaths {
             state: self.directory.path().join(name),
             runtime: self.directory.path().join("run"),
@@ -83,7 +83,7 @@ impl Place {
         making
     }
 
-    pub(super) fn published(&self) -> Snapshot {
+    pub(crate) fn published(&self) -> Snapshot {
         let published = self.begun().publish(manifest(), &self.verified);
         published.expect("published")
     }

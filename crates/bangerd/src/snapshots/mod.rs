@@ -37,4 +37,4 @@ pub use unfinished::{clear_unfinished, retire as remove};
 pub use verified::Verified;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;

@@ -55,7 +55,7 @@ impl Verified {
     ///
     /// # Errors
     /// It cannot be read, or is written meanwhile.
-    pub(super) fn digest(&self, file: &File) -> io::Result<FileDigest> {
+    pub(crate) fn digest(&self, file: &File) -> io::Result<FileDigest> {
         let found = file.metadata()?;
         if let Some(known) = self.known(&found) {
             return Ok(known);

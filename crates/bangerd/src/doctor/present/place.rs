@@ -24,12 +24,14 @@ pub(in super::super) enum Place {
 
 /// What is kept directly in the state directory: files, those that SQLite puts beside the database, and
 /// the predecessors of logs.
-const STATE: [&str; 16] = [
+const STATE: [&str; 18] = [
     "state.db",
     "state.db-wal",
     "state.db-shm",
     "state.db-journal",
     "state.reserve",
+    "export.key",
+    "export.unfinished",
     "images",
     "kernels",
     "sandboxes",
@@ -198,7 +200,7 @@ mod tests {
             .matches("-> PathBuf")
             .count();
         assert_eq!(
-            functions, 37,
+            functions, 38,
             "add the new path to `Place` and to the test above"
         );
     }
