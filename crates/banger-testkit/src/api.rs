@@ -54,16 +54,25 @@ pub fn request(
     path: &str,
     content: Option<&serde_json::Value>,
 ) -> io::Result<Answer> {
+    let content = content.map(ToString::to_string).unwrap_or_default();
+    send(world, method, path, content.as_bytes())
+}
+
+/// As [`request`], with any content.
+///
+/// # Errors
+/// As [`request`].
+pub fn send(world: &World, method: &str, path: &str, content: &[u8]) -> io::Result<Answer> {
     let begun = Instant::now();
     let mut connection = UnixStream::connect(world.socket())?;
     connection.set_read_timeout(Some(LIMIT))?;
-    let content = content.map(ToString::to_string).unwrap_or_default();
     let length = content.len();
     write!(
         connection,
         "{method} {path} HTTP/1.1\r\nHost: banger\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{content}"
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     )?;
+    connection.write_all(content)?;
     let mut bytes = Vec::new();
     connection.read_to_end(&mut bytes)?;
     let answer = parse(&bytes).ok_or_else(|| {

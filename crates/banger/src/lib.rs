@@ -13,6 +13,7 @@ pub mod exec;
 pub mod exit;
 pub mod health;
 pub mod operation;
+pub mod output_file;
 pub mod place;
 pub mod runtime_directory;
 pub mod several;

@@ -3,6 +3,7 @@
 
 pub mod period;
 
+use crate::export::key::is_one as is_key;
 use crate::host_network::dns;
 use banger_model::defaults::Configured;
 use banger_model::host_names::BridgeName;
@@ -61,6 +62,7 @@ struct File {
     checkpoint: bool,
     checkpoints: Option<usize>,
     checkpoint_budget: Option<String>,
+    trusted_exporters: Vec<String>,
     network: Option<NetworkMode>,
     bridge_name: Option<BridgeName>,
     bridge_ip: Option<Ipv4Addr>,
@@ -104,6 +106,8 @@ pub struct Config {
     pub auto_stop_stale_after: Option<Duration>,
     /// A guest that nobody has used for so long is suspended; absent: none is.
     pub suspend_after: Option<Duration>,
+    /// Public keys of hosts whose exports are taken, each 64 hexadecimal digits.
+    pub trusted_exporters: Vec<String>,
     /// Whether new machines go on from templates.
     pub templates: Templates,
     /// Bytes that templates may take; those that were not used for longest go first.
@@ -252,6 +256,7 @@ impl Config {
                 .map_or(START_LIMIT, Duration::from_secs),
             auto_stop_stale_after: limit(file.auto_stop_stale_after, "auto_stop_stale_after")?,
             suspend_after: limit(file.suspend_after, "suspend_after")?,
+            trusted_exporters: keys(file.trusted_exporters)?,
             templates: file.templates,
             pool_size: match file.pool_size {
                 size if size > POOL_MOST => {
@@ -296,6 +301,15 @@ impl Config {
 }
 
 /// A time; zero is none.
+fn keys(given: Vec<String>) -> Result<Vec<String>, String> {
+    match given.iter().find(|key| !is_key(key)) {
+        Some(key) => Err(format!(
+            "trusted_exporters: {key:?} is no public key: it has 64 hexadecimal digits"
+        )),
+        None => Ok(given),
+    }
+}
+
 fn limit(written: Option<period::Written>, key: &str) -> Result<Option<Duration>, String> {
     let read = written.map(|written| written.read().map_err(|why| format!("{key}: {why}")));
     Ok(read.transpose()?.filter(|limit| !limit.is_zero()))
@@ -392,6 +406,7 @@ mod tests {
             ("auto_stop_stale_after = 'soon'", "auto_stop_stale_after"),
             ("auto_stop_stale_after = -1", "auto_stop_stale_after"),
             ("suspend_after = 'late'", "suspend_after"),
+            ("trusted_exporters = ['5f0c']", "trusted_exporters"),
             ("= 1", "line 1"),
         ] {
             let error = Config::parse(text).expect_err(text);

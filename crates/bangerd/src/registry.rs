@@ -86,6 +86,22 @@ pub struct Reservation {
     registry: Arc<Registry>,
 }
 
+impl Reservation {
+    /// Gives it the lowest address of a subnet that nobody has: where it is connected was not known before.
+    ///
+    /// # Errors
+    /// `Refused` when all are taken.
+    pub fn address(&mut self, subnet: &Subnet) -> Result<(), Fault> {
+        let mut all = self.registry.lock();
+        let host_part = Some(free_address(&all, subnet)?);
+        if let Some(entry) = all.get_mut(&self.id) {
+            entry.host_part = host_part;
+        }
+        self.host_part = host_part;
+        Ok(())
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         let mut all = self.registry.lock();

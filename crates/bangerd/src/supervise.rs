@@ -4,8 +4,10 @@ mod cancel;
 mod capacity;
 mod create;
 mod diff;
+mod export;
 mod fork;
 mod go_on;
+mod import;
 mod moments;
 mod network;
 mod origins;
@@ -15,6 +17,7 @@ mod strays;
 mod template;
 mod unused;
 
+pub use export::Exporting;
 pub use fork::Beginning;
 pub use moments::Moments;
 pub use origins::Origins;

@@ -16,6 +16,7 @@ pub mod diff;
 pub mod doctor;
 pub mod event;
 pub mod exec;
+pub mod export;
 pub mod file;
 pub mod operation;
 pub mod repair;

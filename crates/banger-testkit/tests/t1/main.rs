@@ -17,6 +17,7 @@ mod diff;
 mod doctor;
 mod ends;
 mod events;
+mod export;
 mod faults;
 mod health;
 mod hostile;

@@ -1,9 +1,9 @@
 //! `banger vm`.
 
 use super::{
-    App, attempt, copy, create, delete, diff, events, exec, fork, health, kill, label, list, logs,
-    ports, prune, publish, rename, restart, run, set, show, snapshot, start, stats, stop, suspend,
-    undo,
+    App, attempt, copy, create, delete, diff, events, exec, export, fork, health, import, kill,
+    label, list, logs, ports, prune, publish, rename, restart, run, set, show, snapshot, start,
+    stats, stop, suspend, undo,
 };
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
@@ -28,6 +28,8 @@ pub enum VmCommand {
     Diff(diff::Diff),
     Undo(undo::Undo),
     History(undo::History),
+    Export(export::Export),
+    Import(import::Import),
     Fork(fork::Fork),
     Try(attempt::Try),
     Kill(kill::Kill),
@@ -73,6 +75,8 @@ impl VmCommand {
             Self::Diff(verb) => verb.run(app).await,
             Self::Undo(verb) => verb.run(app).await,
             Self::History(verb) => verb.run(app).await,
+            Self::Export(verb) => verb.run(app).await,
+            Self::Import(verb) => verb.run(app).await,
             Self::Fork(verb) => verb.run(app).await,
             Self::Try(verb) => verb.run(app).await,
             Self::Kill(verb) => verb.run(app).await,

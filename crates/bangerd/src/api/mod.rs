@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod events;
 mod exec;
+mod export;
 mod files;
 mod logs;
 pub mod openapi;
@@ -122,6 +123,9 @@ pub fn router(api: Api) -> Router {
             get(checkpoints::history).post(checkpoints::make),
         )
         .route("/sandboxes/{sandbox}/undo", post(checkpoints::undo))
+        .route("/sandboxes/{sandbox}/export", post(export::export))
+        .route("/export-key", get(export::key))
+        .route("/import", put(export::import))
         .route("/sandboxes/{sandbox}/suspend", post(snapshots::suspend))
         .route("/sandboxes/{sandbox}/restore", post(snapshots::restore))
         .route("/sandboxes/{sandbox}/promote", post(tries::promote))

@@ -2,8 +2,8 @@
 //! test, served at `/v1/openapi.json`.
 
 use super::{
-    artifacts, capacity, checkpoints, daemon, diff, doctor, events, exec, files, logs, operations,
-    repair, sandboxes, snapshots, stats, templates, tries,
+    artifacts, capacity, checkpoints, daemon, diff, doctor, events, exec, export, files, logs,
+    operations, repair, sandboxes, snapshots, stats, templates, tries,
 };
 use banger_proto::fault::Fault;
 use banger_proto::owner::exec::{Ended, Open, Opened, Size};
@@ -62,6 +62,9 @@ use utoipa::OpenApi;
         checkpoints::history,
         checkpoints::make,
         checkpoints::undo,
+        export::export,
+        export::key,
+        export::import,
         sandboxes::publish,
         sandboxes::unpublish,
         sandboxes::health,

@@ -74,6 +74,11 @@ impl Staging {
     /// Moves a directory that was built inside to its final place, which must be free, and makes
     /// sure that it survives a crash from then on.
     pub(crate) fn publish(&self, built: &Path, target: &Path) -> Result<(), DiskError> {
+        Self::publish_from(built, target)
+    }
+
+    /// The same for a directory of whatever staging.
+    pub(crate) fn publish_from(built: &Path, target: &Path) -> Result<(), DiskError> {
         let above = target.parent().unwrap_or(Path::new("/"));
         make_private_directory(above)?;
         sync(built)?;

@@ -17,7 +17,7 @@ use banger_model::ArtifactName;
 use std::{
     fs,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// One image.
@@ -143,6 +143,35 @@ impl ImageStore {
             };
             self.make(name, source, progress)
         })
+    }
+
+    /// Takes a disk that lies in a directory of staging, and was compared with what it should be, as an image.
+    ///
+    /// # Errors
+    /// The name is taken, it is no file system, or the host refuses.
+    pub(crate) fn adopt(
+        &self,
+        staging: &Path,
+        disk: &Path,
+        manifest: &ImageManifest,
+    ) -> Result<(), ImageError> {
+        self.require_free(&manifest.name)?;
+        let built = staging.join("image");
+        if let Some(why) = whole::what_is_wrong(disk).unwrap_or(Some("it cannot be read")) {
+            return Err(ImageError::Manifest {
+                path: disk.to_owned(),
+                why: why.to_owned(),
+            });
+        }
+        fs::create_dir(&built).map_err(DiskError::io("create", &built))?;
+        fs::rename(disk, built.join(DISK)).map_err(DiskError::io("move", disk))?;
+        manifest.write(&built.join(MANIFEST))?;
+        match Staging::publish_from(&built, &self.layout.image(&manifest.name)) {
+            Err(DiskError::Exists { .. }) => Err(ImageError::Exists {
+                name: manifest.name.clone(),
+            }),
+            other => Ok(other?),
+        }
     }
 
     /// Removes an image. Sandboxes that have its disk open keep it until they close it; that no

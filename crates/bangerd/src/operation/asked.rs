@@ -17,6 +17,7 @@
 //! | restore       | gives up its place       | refused                        | restores it                          |
 //! | promote       | gives up its place       | refused                        | does it, if the fork is there still  |
 //! | undo          | gives up its place       | refused                        | undoes it                            |
+//! | import        | nothing is left          | nothing is left                | fails: the file was the client's     |
 //! | image-import  | nothing is left          | nothing is left                | fails: the archive was the client's  |
 //! | image-make    | leaves it to others      | nothing is left, or to others  | makes it                             |
 //! | template-make | nothing is left          | nothing is left                | fails: it is made when it is wanted  |
@@ -100,6 +101,8 @@ pub enum Asked {
         /// The number of the checkpoint: once it is there, it is there.
         to: u32,
     },
+    /// Make a sandbox of an export that the client sends.
+    Import,
     /// Make an image of an archive that the client sends.
     ImageImport,
     /// Make an image of the host's own distribution.
@@ -170,6 +173,7 @@ impl Asked {
             Self::Restore { .. } => "restore",
             Self::Promote { .. } => "promote",
             Self::Undo { .. } => "undo",
+            Self::Import => "import",
             Self::ImageImport => "image-import",
             Self::ImageMake => "image-make",
             Self::TemplateMake { .. } => "template-make",
@@ -181,7 +185,7 @@ impl Asked {
     /// Whether it ends when nobody follows it any more: what is half made is of use to nobody.
     #[must_use]
     pub const fn is_its_clients(&self) -> bool {
-        matches!(self, Self::Create { .. })
+        matches!(self, Self::Create { .. } | Self::Import)
     }
 
     /// Whether it is done though it cannot be recorded: on a full disk it is the remedy.
@@ -200,6 +204,7 @@ impl Asked {
             Self::Create { .. }
             | Self::Start { .. }
             | Self::Restart { .. }
+            | Self::Import
             | Self::ImageImport
             | Self::ImageMake
             | Self::TemplateMake { .. }
@@ -236,6 +241,7 @@ impl Asked {
             Self::PoolFill { .. } => {
                 Fate::Fails("the daemon ended while it was made: it is made when it is wanted")
             }
+            Self::Import => Fate::Fails("the daemon ended while it was made: send the file again"),
             Self::ImageImport => {
                 Fate::Fails("the daemon ended while the archive was sent: send it again")
             }
@@ -295,6 +301,7 @@ mod tests {
                 fork: SandboxId::from_random([7; 16]),
             },
             Asked::Undo { to: 3 },
+            Asked::Import,
             Asked::ImageImport,
             Asked::ImageMake,
             Asked::TemplateMake {

@@ -77,7 +77,7 @@ impl Supervisor {
     ) -> Result<(), Fault> {
         let parent = match beginning {
             Beginning::Fork(of) => Some(self.services.registry.find(&of.sandbox)?),
-            Beginning::Image | Beginning::Template(_) => None,
+            Beginning::Image | Beginning::Template(_) | Beginning::Import(_) => None,
         };
         let mut judged = self.judge_capacity(spec, parent.as_deref(), begins).await?;
         if judged.fits.by_memory == 0 && spec.pooled.is_none() && self.empty_pool().await {

@@ -14,6 +14,7 @@ use crate::vmm::Vmm;
 use banger_model::SandboxId;
 use banger_model::capacity::Begins;
 use banger_model::spec::{NetworkMode, Source, Spec, Wait};
+use banger_model::subnet::Subnet;
 use banger_model::{SandboxName, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::sandbox::CreateRequest;
@@ -127,7 +128,7 @@ impl Supervisor {
         }
     }
 
-    async fn remove_what_there_is(&self, id: SandboxId) {
+    pub(super) async fn remove_what_there_is(&self, id: SandboxId) {
         let removed = match self.services.registry.get(id) {
             Some(sandbox) => {
                 let silent = Progress::silent();
@@ -176,7 +177,7 @@ impl Supervisor {
                 self.has_room(&origin, &spec, start, true).await?;
                 self.seed(&origin, &spec, progress).await?
             }
-            Beginning::Image | Beginning::Template(_) => {
+            Beginning::Image | Beginning::Template(_) | Beginning::Import(_) => {
                 let seed = self.seed(&origin, &spec, progress).await?;
                 self.has_room(&origin, &spec, start, seed.is_some()).await?;
                 seed
@@ -288,21 +289,36 @@ impl Supervisor {
         spec: &mut Spec,
         op: OpId,
     ) -> Result<Reservation, Fault> {
-        let subnet = match spec.network.value {
-            NetworkMode::User | NetworkMode::None => None,
-            NetworkMode::Bridge => match self.services.host_network.subnet(op).await {
-                Ok(subnet) => Some(subnet),
-                // Nobody has asked for the bridge; the creation says why there is none.
-                Err(_) if network::may_fall_back(spec) => {
-                    spec.network.value = NetworkMode::User;
-                    None
-                }
-                Err(fault) => return Err(fault),
-            },
-        };
+        let subnet = self.subnet(spec, op).await?;
+        self.hold(id, name, subnet.as_ref())
+    }
+
+    /// The network of a sandbox that is to be created on the bridge. Where that is only the default and cannot be
+    /// had, the spec says user mode afterwards.
+    pub(super) async fn subnet(&self, spec: &mut Spec, op: OpId) -> Result<Option<Subnet>, Fault> {
+        if spec.network.value != NetworkMode::Bridge {
+            return Ok(None);
+        }
+        match self.services.host_network.subnet(op).await {
+            Ok(subnet) => Ok(Some(subnet)),
+            // Nobody has asked for the bridge; the creation says why there is none.
+            Err(_) if network::may_fall_back(spec) => {
+                spec.network.value = NetworkMode::User;
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub(super) fn hold(
+        &self,
+        id: Option<SandboxId>,
+        name: Option<&SandboxName>,
+        subnet: Option<&Subnet>,
+    ) -> Result<Reservation, Fault> {
         // Before anything depends on it: a kernel without randomness gives equal ids.
         host::random::<1>().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
-        self.services.registry.hold(id, name, subnet.as_ref(), || {
+        self.services.registry.hold(id, name, subnet, || {
             let number: [u8; 4] = host::random().unwrap_or_default();
             (
                 host::random().unwrap_or_default(),

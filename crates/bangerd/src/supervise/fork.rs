@@ -30,6 +30,8 @@ pub enum Beginning {
     Template(Box<CreateRequest>),
     /// Another sandbox.
     Fork(ForkOf),
+    /// What an export had in it.
+    Import(Arc<Snapshot>),
 }
 
 impl Beginning {
@@ -164,6 +166,10 @@ impl Supervisor {
                 }))
             }
             Beginning::Fork(of) => self.seed_of_fork(of, progress).await.map(Some),
+            Beginning::Import(snapshot) => Ok(Some(Arc::new(Seed {
+                snapshot: Arc::clone(snapshot),
+                for_it_alone: false,
+            }))),
         }
     }
 

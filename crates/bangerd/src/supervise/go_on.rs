@@ -1,7 +1,7 @@
 //! What the daemon before did not end is gone on with, under the same id.
 
 use super::{Made, Supervisor};
-use crate::operation::{Asked, Entry, Fate, Going, Operation};
+use crate::operation::{self, Asked, Entry, Fate, Going, Operation};
 use crate::sandbox::Sandbox;
 use banger_model::{SandboxName, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
@@ -71,26 +71,30 @@ impl Supervisor {
             .and_then(|id| self.services.registry.get(id));
         let kept = sandbox
             .clone()
-            .filter(|sandbox| matches!(asked, Asked::Create { .. }) && has_run(sandbox))
+            .filter(|sandbox| makes_one(&asked) && has_run(sandbox))
             // What a power cut has lost may be that it came to its end before it was cancelled.
             .filter(|_| !(left.cancelled && left.same_boot));
         let is_over = kept.is_some();
         // In line at once: others that are gone on with, and requests, come behind it.
         let line = match (&asked, sandbox) {
-            (Asked::Create { .. }, _) | (_, None) => None,
+            (asked, _) if makes_one(asked) => None,
+            (_, None) => None,
             (_, Some(sandbox)) => Some((sandbox.queue().await, sandbox)),
         };
         let supervisor = self.clone();
         let operation = self.operations.go_on(entry, move |going| async move {
+            if let (Asked::Import, Some(id), None) = (&asked, subject.sandbox, &kept) {
+                supervisor.remove_what_there_is(id).await;
+            }
+            if let Some(sandbox) = kept {
+                let record = Box::new(sandbox.record());
+                return show(Made::Sandbox(sandbox, record));
+            }
             if let Fate::Fails(why) = fate {
                 return Err(Fault::new(
                     FaultCode::Failed,
                     format!("{kind} {name}: {why}"),
                 ));
-            }
-            if let Some(sandbox) = kept {
-                let record = Box::new(sandbox.record());
-                return show(Made::Sandbox(sandbox, record));
             }
             let made = match (asked, line) {
                 (asked, Some((place, sandbox))) => {
@@ -107,6 +111,7 @@ impl Supervisor {
                     let record = Box::new(sandbox.record());
                     Ok(Made::Sandbox(sandbox, record))
                 }
+                (Asked::Import, None) => Err(operation::cancelled("nothing of it is left")),
                 (asked, None) => supervisor.make_the_rest(asked, &name, &going).await,
             };
             show(made?)
@@ -168,6 +173,11 @@ impl Supervisor {
             tracing::error!("nor can that be recorded: {error}");
         }
     }
+}
+
+/// Whether it makes the sandbox that it is about.
+const fn makes_one(asked: &Asked) -> bool {
+    matches!(asked, Asked::Create { .. } | Asked::Import)
 }
 
 /// A machine that has run is not taken away though the end of its creation was not recorded, or the

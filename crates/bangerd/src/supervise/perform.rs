@@ -192,6 +192,7 @@ fn command(asked: &Asked, signal: Signal, progress: Progress, reply: Reply) -> C
         Asked::Rename { .. }
         | Asked::Promote { .. }
         | Asked::Create { .. }
+        | Asked::Import
         | Asked::ImageImport
         | Asked::ImageMake
         | Asked::TemplateMake { .. }

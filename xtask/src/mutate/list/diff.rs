@@ -1,4 +1,4 @@
-//! What is different on disks, and disks that want to harm whoever reads them.
+//! What is different on disks, machines as files, and disks and files that want to harm whoever reads them.
 
 use super::{unit, whole};
 use crate::mutate::Mutation;
@@ -80,5 +80,51 @@ pub(super) const LIST: &[Mutation] = &[
         from: "        still.goes_on().await?;\n",
         to: "        still.stays();\n",
         test: whole("diff::what_a_machine_has_written_is_told_whether_it_runs_or_not"),
+    },
+    Mutation {
+        holds: "a part of an export that is not what was signed is refused",
+        file: "crates/bangerd/src/export/read.rs",
+        from: "if digest.as_ref() != Some(&part.digest) {",
+        to: "if false {",
+        test: unit(
+            "bangerd",
+            "export::t1::parts_of_another_export_are_not_taken",
+        ),
+    },
+    Mutation {
+        holds: "a stranger's export is refused",
+        file: "crates/bangerd/src/export/read.rs",
+        from: "|known: &String| known.eq_ignore_ascii_case(&key);",
+        to: "|known: &String| !known.is_empty();",
+        test: unit(
+            "bangerd",
+            "export::t1::a_key_is_made_once_for_its_user_alone_and_another_one_is_not_trusted",
+        ),
+    },
+    Mutation {
+        holds: "a manifest that was changed is refused",
+        file: "crates/bangerd/src/export/form.rs",
+        from: ".verify(&signed, &signature);",
+        to: ".verify(&signed, &signature).or(Ok::<(), ring::error::Unspecified>(()));",
+        test: whole("export::a_file_that_is_harmed_is_refused_and_nothing_of_it_is_left"),
+    },
+    Mutation {
+        holds: "an export writes no more than its signed manifest says",
+        file: "crates/bangerd/src/export/piece.rs",
+        from: " || self.length as u64 > left",
+        to: "",
+        test: unit(
+            "bangerd",
+            "export::t1::pieces_that_lie_are_refused_whoever_has_signed_them",
+        ),
+    },
+    Mutation {
+        holds: "an export of a trusted host does not become the image of new machines",
+        file: "crates/bangerd/src/supervise/import.rs",
+        from: "is_free(name) && !is_default(name)",
+        to: "is_free(name) && (is_default(name) || !is_default(name))",
+        test: whole(
+            "export::a_strangers_file_is_taken_where_its_key_is_trusted_and_its_image_comes_with_it",
+        ),
     },
 ];

@@ -291,7 +291,7 @@ impl Cell {
             assert_eq!(vmms, [] as [u32; 0], "{self:?}: {shown}");
             assert!(!runtime(world, &shown).exists(), "{self:?}: {shown}");
         }
-        if self.scenario == Scenario::Forked {
+        if matches!(self.scenario, Scenario::Forked | Scenario::Export) {
             self.leaves_no_moment(&directory(world, &self.name));
         }
         if self.scenario != Scenario::Create {
@@ -328,7 +328,7 @@ impl Cell {
         });
     }
 
-    /// What a fork was made of is gone.
+    /// What a fork or an export was made of is gone.
     fn leaves_no_moment(&self, directory: &Path) {
         eventually("the moment to be removed", LIMIT, || {
             let left = fs::read_dir(directory.join("snapshots"))

@@ -31,6 +31,10 @@ pub(super) enum Scenario {
     Snapshot,
     /// The disks of one that runs are read.
     Diff,
+    /// One that runs is written to one file.
+    Export,
+    /// One that is made of such a file.
+    Import,
     Suspend,
     Resume,
     /// One that runs is taken back to a snapshot.
@@ -67,7 +71,7 @@ const WITHOUT_VMM: [HostObject; 5] = [
 ];
 
 impl Scenario {
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::Create,
         Self::Start,
         Self::StartAgain,
@@ -81,6 +85,8 @@ impl Scenario {
         Self::GrowStopped,
         Self::Snapshot,
         Self::Diff,
+        Self::Export,
+        Self::Import,
         Self::Suspend,
         Self::Resume,
         Self::Restore,
@@ -107,7 +113,7 @@ impl Scenario {
         };
         let start = of(Goal::Running, &DISKS);
         let steps = match self {
-            Self::Create => of(Goal::Present, &[]),
+            Self::Create | Self::Import => of(Goal::Present, &[]),
             Self::Fork => [of(Goal::Present, &[]), start].concat(),
             Self::Start | Self::StartAgain | Self::Resume => start,
             // Shut down in order, the VMM has gone before it is looked for.
@@ -124,6 +130,7 @@ impl Scenario {
             | Self::GrowStopped
             | Self::Snapshot
             | Self::Diff
+            | Self::Export
             | Self::Checkpoint
             | Self::Forked => vec![],
             Self::Repair => of(Goal::AtRest, &[StateDirectory, RuntimeDirectory]),
@@ -140,6 +147,7 @@ impl Scenario {
         !matches!(
             self,
             Self::Create
+                | Self::Import
                 | Self::DeleteStopped
                 | Self::GrowStopped
                 | Self::Repair
@@ -153,7 +161,7 @@ impl Scenario {
     pub(super) const fn changes_the_record(self) -> bool {
         !matches!(
             self,
-            Self::Snapshot | Self::Diff | Self::Forked | Self::Checkpoint
+            Self::Snapshot | Self::Diff | Self::Export | Self::Forked | Self::Checkpoint
         )
     }
 
@@ -162,14 +170,19 @@ impl Scenario {
         // A fork's creation is the fork's.
         !matches!(
             self,
-            Self::End | Self::Reconcile | Self::Diff | Self::Forked | Self::Checkpoint
+            Self::End
+                | Self::Reconcile
+                | Self::Diff
+                | Self::Export
+                | Self::Forked
+                | Self::Checkpoint
         )
     }
 
     /// States in which it may come to rest; empty for gone.
     pub(super) const fn ends(self) -> &'static [&'static str] {
         match self {
-            Self::Create => &["", "created"],
+            Self::Create | Self::Import => &["", "created"],
             // One whose guest did not come up is kept to be looked at.
             Self::Fork => &["", "created", "running", "stopped"],
             Self::Start => &["created", "stopped", "running"],
@@ -180,6 +193,7 @@ impl Scenario {
             | Self::Grow
             | Self::Snapshot
             | Self::Diff
+            | Self::Export
             | Self::Forked
             | Self::Checkpoint => &["running", "stopped"],
             Self::Suspend | Self::Resume | Self::Restore | Self::Promote | Self::Undo => {
@@ -204,6 +218,14 @@ impl Scenario {
             let parent = parent_of(name);
             create(world, &parent, &"agent".into());
             write_precious(&directory(world, &parent));
+            return;
+        }
+        if self == Self::Import {
+            let parent = parent_of(name);
+            create(world, &parent, &Value::Null);
+            write_precious(&directory(world, &parent));
+            let exported = verb(world, &parent, "export").expect("an answer");
+            fs::write(world.path(name), exported.body).expect("written");
             return;
         }
         let start = match self {
@@ -239,6 +261,12 @@ impl Scenario {
             Self::Suspend => drop(verb(world, name, "suspend")),
             Self::Snapshot => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
             Self::Diff => drop(verb(world, name, "diff")),
+            Self::Export => drop(verb(world, name, "export")),
+            Self::Import => {
+                let file = fs::read(world.path(name)).expect("there");
+                let path = format!("/v1/import?name={name}");
+                drop(api::send(world, "PUT", &path, &file));
+            }
             Self::Restore => drop(post(world, &format!("/{name}/restore"), &tagged())),
             Self::Forked => drop(post(world, "", &fork(&fork_of(name), name, false))),
             Self::Fork => drop(post(world, "", &fork(name, &parent_of(name), false))),
@@ -278,7 +306,7 @@ impl Scenario {
     /// The other machine that it is about, if any.
     pub(super) fn other(self, name: &str) -> Option<String> {
         match self {
-            Self::Fork => Some(parent_of(name)),
+            Self::Fork | Self::Import => Some(parent_of(name)),
             Self::Forked | Self::Promote => Some(fork_of(name)),
             _ => None,
         }

@@ -1,0 +1,109 @@
+//! Sandboxes that leave as one file.
+
+use super::Supervisor;
+use super::fork::Seed;
+use crate::export::{self, Contents, ImagePart, Outgoing};
+use crate::images::Image;
+use crate::progress::Progress;
+use crate::sandbox::Sandbox;
+use crate::services::blocking;
+use crate::store;
+use banger_model::spec::Spec;
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::export::ExportRequest;
+use ring::signature::Ed25519KeyPair;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::Arc;
+
+/// A moment of a sandbox that is to be written. What is kept of it goes when this is dropped.
+#[derive(Debug)]
+pub struct Exporting {
+    outgoing: Outgoing,
+    key: Ed25519KeyPair,
+    _moment: Seed,
+}
+
+impl Supervisor {
+    /// Takes the moment of a sandbox that is to be exported.
+    ///
+    /// # Errors
+    /// As a snapshot; its image, its disks or the key cannot be read; `Refused` for the memory of what has none.
+    pub async fn begin_export(
+        &self,
+        sandbox: &Sandbox,
+        request: ExportRequest,
+        progress: &Progress,
+    ) -> Result<Exporting, Fault> {
+        let record = sandbox.record();
+        let image = self.services.images.get(&record.spec.image.value)?;
+        let moment = self.moment(sandbox, "export", progress).await?;
+        let snapshot = moment.snapshot();
+        if request.memory && snapshot.saved().is_none() {
+            let message = format!("sandbox {} does not run: it has no memory", record.name);
+            return Err(Fault::new(FaultCode::Refused, message)
+                .with_remedy("leave out --memory, or start it first"));
+        }
+        let services = Arc::clone(&self.services);
+        progress.stage("checking what was saved");
+        blocking(move || {
+            let contents = Contents {
+                snapshot: &snapshot,
+                name: record.name.to_string(),
+                spec: store::spec_text(&only_its_own(record.spec)),
+                image_disk: (!request.no_image).then(|| image.disk.clone()),
+                image: part_of(image),
+                memory: request.memory,
+            };
+            Ok(Exporting {
+                outgoing: Outgoing::of(contents, &services.verified)?,
+                key: export::key::own(&services.layout.export_key())?,
+                _moment: moment,
+            })
+        })
+        .await
+    }
+
+    /// The public key with which this daemon signs, as people write it.
+    ///
+    /// # Errors
+    /// It cannot be read or made.
+    pub async fn export_key(&self) -> Result<String, Fault> {
+        let path = self.services.layout.export_key();
+        blocking(move || Ok(export::key::public(&export::key::own(&path)?))).await
+    }
+}
+
+impl Exporting {
+    /// Writes it. Blocks.
+    ///
+    /// # Errors
+    /// A file cannot be read, or nobody reads what is written.
+    pub fn write(&self, into: &mut dyn Write, progress: &Progress) -> Result<(), Fault> {
+        Ok(self.outgoing.write(&self.key, into, progress)?)
+    }
+}
+
+/// A spec without what is of one host, or of one sandbox, alone.
+pub(super) fn only_its_own(spec: Spec) -> Spec {
+    Spec {
+        networks: BTreeSet::new(),
+        links: BTreeSet::new(),
+        publish: vec![],
+        labels: BTreeMap::new(),
+        ephemeral: false,
+        ..spec
+    }
+}
+
+fn part_of(image: Image) -> ImagePart {
+    let manifest = image.manifest;
+    ImagePart {
+        name: manifest.name.to_string(),
+        sha256: manifest.sha256,
+        architecture: manifest.architecture,
+        init: manifest.init,
+        created: manifest.created,
+        entries: manifest.entries,
+    }
+}
