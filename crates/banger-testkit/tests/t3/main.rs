@@ -10,6 +10,7 @@
 
 mod attempts;
 mod bridge;
+mod export;
 mod full_disk;
 mod grow;
 mod guest;

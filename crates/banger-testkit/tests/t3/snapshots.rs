@@ -5,21 +5,21 @@ use banger_testkit::{Ran, World, eventually};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const SMALL: [&str; 4] = ["--memory", "512MiB", "--disk-size", "256MiB"];
+pub(super) const SMALL: [&str; 4] = ["--memory", "512MiB", "--disk-size", "256MiB"];
 
 /// How long a guest with systemd may take for what comes behind the answer of a resume.
 const LIMIT: Duration = Duration::from_secs(180);
 
-fn sh(world: &World, name: &str, script: &str) -> Ran {
+pub(super) fn sh(world: &World, name: &str, script: &str) -> Ran {
     world.run(["vm", "exec", name, "--", "sh", "-ec", script])
 }
 
-fn text(world: &World, name: &str, script: &str) -> String {
+pub(super) fn text(world: &World, name: &str, script: &str) -> String {
     sh(world, name, script).good().text()
 }
 
 /// What no two machines may have in common.
-fn identity(world: &World, name: &str) -> Vec<String> {
+pub(super) fn identity(world: &World, name: &str) -> Vec<String> {
     let script = "cat /etc/machine-id /proc/sys/kernel/random/boot_id; hostname; \
                   head -c 16 /dev/urandom | sha256sum";
     text(world, name, script)
@@ -29,11 +29,11 @@ fn identity(world: &World, name: &str) -> Vec<String> {
 }
 
 /// Writes numbers to a file that it keeps open, for ever.
-const COUNTS: &str = "(i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done > /root/lines) \
+pub(super) const COUNTS: &str = "(i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done > /root/lines) \
                       >/dev/null 2>&1 < /dev/null &";
 
 /// What had been counted was counted in order, and it goes on.
-fn goes_on_counting(world: &World, name: &str) {
+pub(super) fn goes_on_counting(world: &World, name: &str) {
     let count = || -> u64 {
         let lines = text(world, name, "wc -l < /root/lines");
         lines.trim().parse().expect("a number")
