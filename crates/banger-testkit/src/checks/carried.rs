@@ -10,10 +10,14 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// So many bytes are under way at the same time, at most, so that each end of a daemon is met by some.
 const AHEAD: usize = 4 << 20;
 const CHUNK: usize = 50_000;
+/// Between two looks whether the other end has come after: who looks without a pause takes the processors from those who
+/// carry.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Bytes without end, in which each place can be told from those around it.
 struct Noise(u64);
@@ -44,7 +48,7 @@ impl Way {
             let (mut noise, mut bytes, mut written) = (Noise(seed), [0; CHUNK], 0);
             while !way.end.load(Ordering::SeqCst) {
                 if written > way.read.load(Ordering::SeqCst) + AHEAD {
-                    std::thread::yield_now();
+                    std::thread::park_timeout(PAUSE);
                     continue;
                 }
                 noise.fill(&mut bytes);
