@@ -92,6 +92,7 @@ pub(super) fn only_its_own(spec: Spec) -> Spec {
         publish: vec![],
         labels: BTreeMap::new(),
         ephemeral: false,
+        pooled: None,
         ..spec
     }
 }
@@ -105,5 +106,26 @@ fn part_of(image: Image) -> ImagePart {
         init: manifest.init,
         created: manifest.created,
         entries: manifest.entries,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It would be removed as one that nobody wants.
+    #[test]
+    fn what_comes_from_a_file_is_somebodys_and_stays() {
+        let valued = |value: &str| format!(r#"{{"value":{value},"source":"builtin"}}"#);
+        let (name, number) = (valued(r#""debian""#), valued("2048"));
+        let text = format!(
+            r#"{{"image":{name},"kernel":{name},"vcpu":{},"memory_mib":{number},"work_disk_mib":{number},
+                "system_disk_mib":{number},"nat":true,"init":"none","ephemeral":true,"pooled":"0123"}}"#,
+            valued("1")
+        );
+        let spec = store::read_spec(&text).expect("a spec");
+        assert!(spec.ephemeral && spec.pooled.is_some());
+        let kept = only_its_own(spec);
+        assert!(!kept.ephemeral && kept.pooled.is_none());
     }
 }
