@@ -50,12 +50,8 @@ pub fn sleeper(zone: &Zone, query: &[u8], asker: Asker) -> Option<SandboxId> {
         return None;
     }
     let view = zone.seen_by(asker)?;
-    let mut labels = question.name.iter().rev();
-    if !labels.next()?.eq_ignore_ascii_case(ZONE.as_bytes()) {
-        return None;
-    }
-    let name = str::from_utf8(labels.next()?).ok()?.to_ascii_lowercase();
-    view.sleeper(&name)
+    let label = below_zone(&question)??;
+    view.sleeper(&name_of(label)?)
 }
 
 /// That there is no answer now. It may be kept for this question alone, and no longer than five minutes (RFC 2308
@@ -178,21 +174,29 @@ impl Node {
 
 /// `vm.` and what is below it.
 fn forward(question: &Query, view: &View<'_>) -> Option<Node> {
-    let mut labels = question.name.iter().rev();
-    if !labels.next()?.eq_ignore_ascii_case(ZONE.as_bytes()) {
-        return None;
-    }
+    let label = below_zone(question)?;
     let apex = question.name.trim_to(1);
-    let data = match labels.next() {
+    let data = match label {
         None => Some(of_apex(question.query_type, &apex, view.serial())),
         Some(label) => machine(label, view).map(|found| of_machine(question.query_type, found)),
     };
     Some(Node { apex, data })
 }
 
+/// The label below the zone's own name, if there is one; `None` where the name is not in the zone.
+fn below_zone(question: &Query) -> Option<Option<&[u8]>> {
+    let mut labels = question.name.iter().rev();
+    let is_ours = labels.next()?.eq_ignore_ascii_case(ZONE.as_bytes());
+    is_ours.then(|| labels.next())
+}
+
+/// A label as machines are called.
+fn name_of(label: &[u8]) -> Option<String> {
+    Some(str::from_utf8(label).ok()?.to_ascii_lowercase())
+}
+
 fn machine<'a>(label: &[u8], view: &View<'a>) -> Option<&'a Addresses> {
-    let name = str::from_utf8(label).ok()?.to_ascii_lowercase();
-    view.addresses(&name)
+    view.addresses(&name_of(label)?)
 }
 
 fn of_machine(kind: RecordType, addresses: &Addresses) -> Vec<RData> {
