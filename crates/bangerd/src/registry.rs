@@ -111,7 +111,7 @@ impl Drop for Reservation {
         match &entry.sandbox {
             None => drop(all.remove(&self.id)),
             // What nobody has made theirs is anybody's again.
-            Some(sandbox) if self.pooled && sandbox.record().spec.pooled.is_some() => {
+            Some(sandbox) if self.pooled && sandbox.is_pooled() => {
                 entry.offer = Offer::Anybodys;
             }
             Some(_) => entry.offer = Offer::None,
@@ -218,6 +218,14 @@ impl Registry {
         offered.count()
     }
 
+    /// Nobody else gets this one of the pool until the reservation is dropped; none where somebody has it.
+    #[must_use]
+    pub fn hold_pooled(self: &Arc<Self>, id: SandboxId) -> Option<Reservation> {
+        let taken = self.take_pooled(None, |sandbox| sandbox.id == id);
+        // Without a name there is none to be taken.
+        taken.ok().flatten()
+    }
+
     /// Takes one of the pool that is fit: nobody else gets it until the reservation is dropped. It has its name, or
     /// is to have the given one.
     ///
@@ -322,6 +330,22 @@ impl Registry {
             let record = sandbox.record();
             (record.created_at, record.name)
         });
+        all
+    }
+
+    /// All that are somebody's, in the same order: none that waits in the pool.
+    #[must_use]
+    pub fn owned(&self) -> Vec<Arc<Sandbox>> {
+        let mut all = self.all();
+        all.retain(|sandbox| !sandbox.is_pooled());
+        all
+    }
+
+    /// All of the pool, whatever their state.
+    #[must_use]
+    pub fn pooled(&self) -> Vec<Arc<Sandbox>> {
+        let mut all = self.all();
+        all.retain(|sandbox| sandbox.is_pooled());
         all
     }
 

@@ -231,8 +231,7 @@ impl Supervisor {
     /// # Errors
     /// A refusal with what would be disturbed.
     pub fn is_idle(&self) -> Result<(), Fault> {
-        let mut all = self.services.registry.all();
-        all.retain(|sandbox| sandbox.record().spec.pooled.is_none());
+        let all = self.services.registry.owned();
         let busy = |count: usize, what: &str| {
             Fault::new(FaultCode::Refused, format!("{count} {what}"))
                 .with_remedy("wait, or stop the daemon with `banger daemon stop`")

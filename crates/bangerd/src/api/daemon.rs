@@ -20,8 +20,7 @@ pub(super) async fn version(State(api): State<Api>) -> axum::Json<Version> {
 #[utoipa::path(get, path = "/v1/daemon", responses((status = 200, body = Status)))]
 pub(super) async fn status(State(api): State<Api>) -> axum::Json<Status> {
     let services = &api.supervisor.services;
-    let mut all = services.registry.all();
-    all.retain(|sandbox| sandbox.record().spec.pooled.is_none());
+    let all = services.registry.owned();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     axum::Json(Status {
         version: Version::clone(&api.version),

@@ -29,12 +29,10 @@ const TELL_LIMIT: Duration = Duration::from_secs(30);
 #[utoipa::path(get, path = "/v1/sandboxes", responses((status = 200, body = Vec<Sandbox>)))]
 pub(super) async fn list(State(api): State<Api>) -> axum::Json<Vec<Sandbox>> {
     let services = &api.supervisor.services;
-    let all = services.registry.all();
-    // Those of the pool are nobody's.
-    let own = all
+    let all = services.registry.owned();
+    let shown = all
         .iter()
-        .filter(|sandbox| sandbox.record().spec.pooled.is_none());
-    let shown = own.map(|sandbox| view::sandbox(services, sandbox.record(), &sandbox.listeners));
+        .map(|sandbox| view::sandbox(services, sandbox.record(), &sandbox.listeners));
     axum::Json(shown.collect())
 }
 

@@ -24,11 +24,8 @@ pub(super) async fn one(State(api): State<Api>, Path(name): Path<String>) -> Ans
 #[utoipa::path(get, path = "/v1/stats", responses((status = 200, body = Vec<Stats>)))]
 pub(super) async fn all(State(api): State<Api>) -> Json<Vec<Stats>> {
     let services = &api.supervisor.services;
-    let mut all = services.registry.all();
-    all.retain(|sandbox| {
-        let record = sandbox.record();
-        record.state.may_have_vmm() && record.spec.pooled.is_none()
-    });
+    let mut all = services.registry.owned();
+    all.retain(|sandbox| sandbox.record().state.may_have_vmm());
     let counted = all.iter().map(|sandbox| stats::of(services, sandbox));
     Json(join_all(counted).await)
 }

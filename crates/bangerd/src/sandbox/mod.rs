@@ -127,6 +127,12 @@ impl Sandbox {
         record
     }
 
+    /// Whether it waits in the pool, and is nobody's.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.view.borrow().record.spec.pooled.is_some()
+    }
+
     /// Sends a request to the driver; the answer comes when it is done.
     ///
     /// # Errors

@@ -216,9 +216,13 @@ impl Supervisor {
         origin: &Beginning,
         progress: &Progress,
     ) -> Result<Arc<Sandbox>, Fault> {
-        let sandbox = self.services.registry.find(&reservation.id.to_string())?;
-        if let Beginning::Template(kind) = origin {
-            self.want_pooled(kind, &spec).await;
+        let sandbox = self.services.registry.get(reservation.id);
+        let sandbox = sandbox.ok_or_else(|| {
+            Fault::new(FaultCode::Unavailable, "what waited in the pool is gone")
+                .with_remedy("try again")
+        })?;
+        if let (Beginning::Template(kind), Some(key)) = (origin, sandbox.record().spec.pooled) {
+            self.want_pooled_of(key, kind);
         }
         let taking = Taking {
             name: reservation.new_name.take(),

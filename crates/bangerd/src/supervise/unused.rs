@@ -53,7 +53,7 @@ impl Unused {
             return;
         }
         let before = std::mem::take(&mut self.packets);
-        for sandbox in services.registry.all() {
+        for sandbox in services.registry.owned() {
             let place = services.host_network.attachment(sandbox.id);
             if let Some(now) = place.and_then(|place| stats::packets_to(place.slot)) {
                 if is_talked_to(before.get(&sandbox.id).copied(), now) {
@@ -61,8 +61,7 @@ impl Unused {
                 }
                 self.packets.insert(sandbox.id, now);
             }
-            let spec = sandbox.record().spec;
-            if spec.ephemeral || spec.pooled.is_some() {
+            if sandbox.record().spec.ephemeral {
                 continue;
             }
             let unused = sandbox.unused_for();

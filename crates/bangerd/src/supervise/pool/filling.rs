@@ -28,19 +28,24 @@ impl Supervisor {
         }
         let silent = Progress::silent();
         if let Ok(key) = self.template_key(spec, &silent).await {
-            let request = CreateRequest {
-                nat: request.nat,
-                start: Some(Wait::Agent),
-                cold: false,
-                ephemeral: false,
-                ..plain(request)
-            };
-            self.services.pool.put(Some(Kind {
-                key,
-                request,
-                asked: Instant::now(),
-            }));
+            self.want_pooled_of(key, request);
         }
+    }
+
+    /// The same, of the template with this key.
+    pub(in crate::supervise) fn want_pooled_of(&self, key: String, request: &CreateRequest) {
+        let request = CreateRequest {
+            nat: request.nat,
+            start: Some(Wait::Agent),
+            cold: false,
+            ephemeral: false,
+            ..plain(request)
+        };
+        self.services.pool.put(Some(Kind {
+            key,
+            request,
+            asked: Instant::now(),
+        }));
     }
 
     /// Whether there is a template to go on from, and room to spare for what nobody has asked for.

@@ -107,17 +107,13 @@ impl Guest {
 }
 
 impl Supervisor {
-    /// Every machine of the pool, whatever its state.
-    pub(super) fn pooled(&self) -> Vec<Arc<Sandbox>> {
-        let mut all = self.services.registry.all();
-        all.retain(|sandbox| sandbox.view().record.spec.pooled.is_some());
-        all
-    }
-
     /// Removes what is of no use, offers what is, and has one more made where one is missing. To be called from time to
     /// time.
     pub(super) async fn look_at_pool(&self) {
-        let (size, all) = (self.services.config.pool_size, self.pooled());
+        let (size, all) = (
+            self.services.config.pool_size,
+            self.services.registry.pooled(),
+        );
         // Those that are being made or taken are in somebody's hands.
         if self.operations.count() > 0 || (size == 0 && all.is_empty()) {
             return;
@@ -173,8 +169,7 @@ impl Supervisor {
     fn take_back(&self, sandbox: &Sandbox) -> Option<Reservation> {
         let registry = &self.services.registry;
         registry.offer(sandbox.id);
-        let taken = registry.take_pooled(None, |other| other.id == sandbox.id);
-        taken.ok().flatten()
+        registry.hold_pooled(sandbox.id)
     }
 
     async fn delete_pooled(&self, sandbox: &Sandbox) {
@@ -186,14 +181,10 @@ impl Supervisor {
 
     /// Gives back what the pool takes; says whether that was anything.
     pub async fn empty_pool(&self) -> bool {
-        let waiting = self.pooled();
+        let waiting = self.services.registry.pooled();
         let mut deleted = false;
         for sandbox in waiting {
-            let taken = self
-                .services
-                .registry
-                .take_pooled(None, |other| other.id == sandbox.id);
-            if let Ok(Some(_taken)) = taken {
+            if let Some(_held) = self.services.registry.hold_pooled(sandbox.id) {
                 self.delete_pooled(&sandbox).await;
                 deleted = true;
             }

@@ -37,7 +37,7 @@ impl Supervisor {
         name: Option<&SandboxName>,
         spec: &Spec,
     ) -> Result<Option<Reservation>, Fault> {
-        if self.services.config.pool_size == 0 || self.pooled().is_empty() {
+        if self.services.config.pool_size == 0 || self.services.registry.pooled().is_empty() {
             return Ok(None);
         }
         let silent = Progress::silent();
