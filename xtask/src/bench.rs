@@ -1,5 +1,7 @@
 //! `bench`: banger beside the bare mechanism.
 
+mod virtme;
+
 use crate::build::Profile;
 use crate::command::{self, Failure, Outcome};
 use crate::test::guests;
@@ -25,7 +27,8 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
   tcp      of the network, TCP between host and guest
   fork     guests that go on from saved memory: runs from a template and the pool, undoing, waking, forks,
            their pause and memory
-  runs     of the forks, `vm run` from a template and from the pool
+  runs     of the forks, `vm run` from a template and from the pool; beside virtme-ng too, which is
+           fetched from PyPI into target/virtme, with a kernel of the distribution's that it can boot
   undo     of the forks, checkpoints and undoing
   wake     of the forks, suspended machines that are woken
   memory   of the forks, what each of a hundred guests has for itself
@@ -33,7 +36,7 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
 
 Without a name: everything.
 
-  --json     a list of {name, n, p50, p99, unit, ratio, goal, ok} on standard output
+  --json     a list of {name, n, p50, p99, unit, ratio, goal, ok, not_run} on standard output
   -n COUNT   samples of each figure, 1 to 10000; 20 unless given
 ";
 
@@ -51,7 +54,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     setup::require_programs()?;
     let binaries = guests::binaries()?;
     let program = build()?;
-    let variables = guests::prepare(&binaries)?;
+    let mut variables = guests::prepare(&binaries)?;
+    if virtme::is_wanted(arguments) {
+        variables.push(virtme::prepare(&binaries));
+    }
     command::run(Command::new(program).args(arguments).envs(variables))
 }
 

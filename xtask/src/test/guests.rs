@@ -21,29 +21,52 @@ pub(crate) fn binaries() -> Outcome<PathBuf> {
 /// a later run finds them and costs one boot. Gives the variables for the tests.
 pub(crate) fn prepare(binaries: &Path) -> Outcome<Vec<(String, String)>> {
     let state = workspace::target().join("guests");
-    let runtime = Runtime::new()?;
-    let banger = |arguments: &[&str]| {
-        let mut command = Command::new(binaries.join("banger"));
-        command.args(arguments).env("XDG_RUNTIME_DIR", &runtime.0);
-        // Standard output belongs to the task's own result.
-        command.stdout(std::io::stderr());
-        for (variable, directory) in xdg_directories(&state) {
-            command.env(variable, directory);
-        }
-        command
-    };
-    let booted = command::run(&mut banger(&[
-        "vm", "run", "--rm", "--init", "none", "--", "true",
-    ]));
-    // The daemon would leave by itself after a while; its runtime directory goes now.
-    let stopped = command::run(&mut banger(&["daemon", "stop"]));
-    booted?;
-    stopped?;
+    let owner = Owner::new(binaries, state.clone())?;
+    owner.run(&["vm", "run", "--rm", "--init", "none", "--", "true"])?;
     let variable = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
     Ok(vec![
         variable(BINARIES_VARIABLE, binaries),
         variable(STATE_VARIABLE, &state),
     ])
+}
+
+/// `banger` with XDG directories of the tests' own.
+pub(crate) struct Owner {
+    binaries: PathBuf,
+    state: PathBuf,
+    runtime: Runtime,
+}
+
+impl Owner {
+    /// One whose XDG directories are in `state`.
+    pub(crate) fn new(binaries: &Path, state: PathBuf) -> Outcome<Self> {
+        Ok(Self {
+            binaries: binaries.to_owned(),
+            state,
+            runtime: Runtime::new()?,
+        })
+    }
+
+    /// Runs a command of banger's, and ends the daemon that it started.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome<()> {
+        let ran = command::run(&mut self.banger(arguments));
+        // The daemon would leave by itself after a while; its runtime directory goes before.
+        let stopped = command::run(&mut self.banger(&["daemon", "stop"]));
+        ran?;
+        stopped
+    }
+
+    fn banger(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.binaries.join("banger"));
+        command.args(arguments);
+        command.env("XDG_RUNTIME_DIR", &self.runtime.0);
+        // Standard output belongs to the task's own result.
+        command.stdout(std::io::stderr());
+        for (variable, directory) in xdg_directories(&self.state) {
+            command.env(variable, directory);
+        }
+        command
+    }
 }
 
 fn xdg_directories(state: &Path) -> [(&'static str, PathBuf); 3] {

@@ -2,7 +2,7 @@
 
 use super::statistics::Samples;
 use serde_json::{Value, json};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Goal {
     pub value: Option<f64>,
 }
 
-/// A figure that was measured.
+/// A figure that was measured, or could not be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     name: &'static str,
@@ -53,6 +53,8 @@ pub struct Figure {
     unit: Unit,
     bare: Option<f64>,
     goal: Goal,
+    /// Why there is nothing of the above but the goal.
+    not_run: Option<String>,
 }
 
 impl Figure {
@@ -68,6 +70,22 @@ impl Figure {
             unit,
             bare: bare.map(Samples::median),
             goal: Goal::default(),
+            not_run: None,
+        }
+    }
+
+    /// One that needs what this machine has not, with the reason and how to get it.
+    #[must_use]
+    pub fn not_run(name: &'static str, unit: Unit, why: String) -> Self {
+        Self {
+            name,
+            count: 0,
+            p50: f64::NAN,
+            p99: f64::NAN,
+            unit,
+            bare: None,
+            goal: Goal::default(),
+            not_run: Some(why),
         }
     }
 
@@ -112,10 +130,13 @@ impl Figure {
         (!bounds.is_empty()).then(|| bounds.join(" and "))
     }
 
-    /// Whether the goal is reached; `None` without one. A ratio that has no bare mechanism reaches
-    /// nothing.
+    /// Whether the goal is reached; `None` without one, and for what was not run. A ratio that has no bare
+    /// mechanism reaches nothing.
     #[must_use]
     pub fn holds(&self) -> Option<bool> {
+        if self.not_run.is_some() {
+            return None;
+        }
         let within = |value: f64, bound: f64| {
             if self.unit.more_is_better() {
                 value >= bound
@@ -138,13 +159,16 @@ impl Figure {
         json!({
             "name": self.name, "n": self.count, "p50": rounded(self.p50), "p99": rounded(self.p99),
             "unit": self.unit.to_string(), "ratio": self.ratio().map(rounded),
-            "goal": self.goal(), "ok": self.holds(),
+            "goal": self.goal(), "ok": self.holds(), "not_run": self.not_run,
         })
     }
 
     fn row(&self) -> [String; 9] {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-        let holds = self.holds().map(|holds| if holds { "yes" } else { "NO" });
+        let holds = match self.not_run {
+            Some(_) => Some("not run"),
+            None => self.holds().map(|holds| if holds { "yes" } else { "NO" }),
+        };
         [
             self.name.into(),
             self.count.to_string(),
@@ -167,13 +191,14 @@ fn rounded(value: f64) -> f64 {
 /// Three figures that count.
 fn short(value: f64) -> String {
     match value.abs() {
+        none if none.is_nan() => "-".into(),
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
 }
 
-/// The figures as a list of `{name, n, p50, p99, unit, ratio, goal, ok}`.
+/// The figures as a list of `{name, n, p50, p99, unit, ratio, goal, ok, not_run}`.
 #[must_use]
 pub fn json(figures: &[Figure]) -> String {
     let list = Value::Array(figures.iter().map(Figure::json).collect());
@@ -184,7 +209,7 @@ const HEAD: [&str; 9] = [
     "FIGURE", "N", "P50", "P99", "UNIT", "BARE", "RATIO", "GOAL", "HOLDS",
 ];
 
-/// The figures as a table for people.
+/// The figures as a table for people, and under it why some were not run.
 #[must_use]
 pub fn table(figures: &[Figure]) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
@@ -205,6 +230,11 @@ pub fn table(figures: &[Figure]) -> String {
             .collect();
         text.push_str(line.join("  ").trim_end());
         text.push('\n');
+    }
+    for figure in figures {
+        if let Some(why) = &figure.not_run {
+            let _ = writeln!(text, "{} was not run: {why}", figure.name);
+        }
     }
     text
 }
@@ -270,9 +300,9 @@ mod tests {
         let read: Value = serde_json::from_str(&json(&[one, two])).expect("JSON");
         let expected = json!([
             {"name": "start.agent", "n": 2, "p50": 20.0, "p99": 22.0, "unit": "ms", "ratio": 2.0,
-             "goal": "≤ 10 × and ≤ 30 ms", "ok": true},
+             "goal": "≤ 10 × and ≤ 30 ms", "ok": true, "not_run": null},
             {"name": "idle", "n": 1, "p50": 1.235, "p99": 1.235, "unit": "MiB", "ratio": null,
-             "goal": null, "ok": null},
+             "goal": null, "ok": null, "not_run": null},
         ]);
         assert_eq!(read, expected);
         assert_eq!(json(&[]), "[]\n");
@@ -286,6 +316,25 @@ mod tests {
             text,
             "FIGURE       N   P50   P99  UNIT  BARE   RATIO  GOAL      HOLDS\n\
              start.agent  1  1234  1234  ms    1000  1.23 ×  ≤ 1.15 ×  NO\n"
+        );
+    }
+
+    #[test]
+    fn what_was_not_run_is_neither_reached_nor_missed_and_says_why() {
+        let figure = Figure::not_run("x", Unit::Milliseconds, "no network".into());
+        let figure = figure.with_goal(Some(0.1), None);
+        assert_eq!((figure.ratio(), figure.holds()), (None, None));
+        let read: Value = serde_json::from_str(&json(std::slice::from_ref(&figure))).expect("JSON");
+        let expected = json!([
+            {"name": "x", "n": 0, "p50": null, "p99": null, "unit": "ms", "ratio": null,
+             "goal": "≤ 0.1 ×", "ok": null, "not_run": "no network"},
+        ]);
+        assert_eq!(read, expected);
+        assert_eq!(
+            table(&[figure]),
+            "FIGURE  N  P50  P99  UNIT  BARE  RATIO  GOAL     HOLDS\n\
+             x       0    -    -  ms       -      -  ≤ 0.1 ×  not run\n\
+             x was not run: no network\n"
         );
     }
 }

@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::interrupt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long a command may take: sixteen times what the slowest takes on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
 
-/// A child of ours; dropped, it is killed and waited for.
+/// A child of ours; dropped, it is killed and waited for. One that leads a process group is so with all of it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -67,6 +67,8 @@ impl Process {
                 return Err(Error::wrong(format!("a process ran for {limit} s")));
             }
         }
+        // What it has left keeps our pipes open.
+        end_group(&self.child);
         self.child.wait().map_err(Error::io("wait for a process"))
     }
 }
@@ -77,10 +79,21 @@ impl Drop for Process {
     }
 }
 
-/// After the end both do nothing.
+/// After the end all of it does nothing.
 fn end(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        end_group(child);
+    }
     let _ended_already = child.kill();
     let _waited_already = child.wait();
+}
+
+/// Kills the group that a child leads. Only before it was waited for: its pid is its own until then.
+fn end_group(child: &Child) {
+    let pid = Pid::from_child(child);
+    if getpgid(Some(pid)) == Ok(pid) {
+        let _gone_already = kill_process_group(pid, Signal::KILL);
+    }
 }
 
 /// What a timed program did.
@@ -196,5 +209,19 @@ mod t1 {
         assert!(!process.ends_within(Duration::ZERO).expect("watched"));
         drop(process);
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn a_group_ends_with_who_leads_it() {
+        use std::os::unix::process::CommandExt;
+        // The second keeps the pipe open when the first has ended.
+        let mut leader = sh("sleep 1000 & echo $!");
+        let ran = run_for_output(leader.process_group(0)).expect("fine");
+        let pid = String::from_utf8(ran.output).expect("text");
+        let gone = || match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+            Ok(stat) if !stat.contains(") Z ") => Err(stat),
+            _ => Ok(()),
+        };
+        crate::eventually("the end of the group", LIMIT, gone);
     }
 }

@@ -1,7 +1,8 @@
 //! Guests that go on from saved memory: `vm run` from a template, forks of a running guest, what they cost.
 //!
 //! ```text
-//! image prepare ─▶ template ─┬─▶ vm run --rm -- true        beside  a QEMU of our own on the same files (bare)
+//! image prepare ─▶ template ─┬─▶ vm run --rm -- true        beside  a QEMU of our own on the same files (bare),
+//!                            │                               virtme-ng, which boots for each (virtme)
 //!                            ├─▶ pool ─▶ the same, had by who comes first
 //!                            ├─▶ suspended, woken by a connection · a command undone
 //!                            └─▶ parent ─▶ 8 forks at once   beside  8 such QEMUs at once
@@ -17,6 +18,7 @@ mod pause;
 mod pooled;
 mod run;
 mod undo;
+mod virtme;
 mod wake;
 
 use super::error::Error;
@@ -71,6 +73,7 @@ pub fn measure(parts: &[What], count: usize) -> Result<Vec<Figure>, Error> {
         match part {
             What::Runs => {
                 figures.extend(run::measure(&world, &saved, count)?);
+                figures.push(virtme::measure(&world, count)?);
                 figures.extend(pooled::measure(&world, &saved, count)?);
             }
             What::Undo => figures.extend(undo::measure(&world, &saved, count)?),
