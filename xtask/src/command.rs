@@ -94,6 +94,24 @@ pub(crate) fn capture(command: &mut Command) -> Outcome<String> {
     )))
 }
 
+/// As [`capture`], with standard error for the caller's terminal: of a command that tells how far it is.
+pub(crate) fn answer(command: &mut Command) -> Outcome<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| not_started(command, &error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Failure::new(format!(
+        "`{}` failed: {}",
+        shown(command),
+        output.status
+    )))
+}
+
 /// The failure of a command that could not even start.
 pub(crate) fn not_started(command: &Command, error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot start `{}`: {error}", shown(command)))

@@ -1,6 +1,7 @@
-//! What T3 needs before its first test: release binaries, and a kernel and an image that all tests
+//! What T3 needs before its first test: release binaries, and a kernel and images that all tests
 //! share, made once and kept between runs.
 
+use super::services;
 use crate::build::{self, Profile};
 use crate::command::{self, Failure, Outcome};
 use crate::workspace;
@@ -9,7 +10,7 @@ use std::process::Command;
 
 /// The directory of the binaries under test.
 pub(crate) const BINARIES_VARIABLE: &str = "BANGER_TEST_BIN";
-/// The directory whose `state` and `cache` are XDG directories with a kernel and an image in them.
+/// The directory whose `state` and `cache` are XDG directories with a kernel and images in them.
 pub(crate) const STATE_VARIABLE: &str = "BANGER_TEST_STATE";
 
 /// Builds the release binaries and gives their directory.
@@ -20,14 +21,39 @@ pub(crate) fn binaries() -> Outcome<PathBuf> {
 /// Makes the default kernel and image by running a first guest, in XDG directories of the tests' own;
 /// a later run finds them and costs one boot. Gives the variables for the tests.
 pub(crate) fn prepare(binaries: &Path) -> Outcome<Vec<(String, String)>> {
-    let state = workspace::target().join("guests");
-    let owner = Owner::new(binaries, state.clone())?;
-    owner.run(&["vm", "run", "--rm", "--init", "none", "--", "true"])?;
+    let owner = owner(binaries)?;
+    owner.run(&[&FIRST_GUEST[..], &["true"]].concat())?;
+    Ok(variables(&owner))
+}
+
+/// As [`prepare`], and the image of [services] from where the default one has its packages.
+pub(super) fn prepare_with_services(binaries: &Path) -> Outcome<Vec<(String, String)>> {
+    let owner = owner(binaries)?;
+    // In the form of sources.list(5).
+    let command = [&FIRST_GUEST[..], &["cat", "/etc/apt/sources.list"]].concat();
+    let sources = owner.ask(&command)?;
+    let mut show = owner.banger(&["image", "show", services::NAME]);
+    if owner.ended(command::capture(&mut show)).is_err() {
+        services::make(&owner.state, &sources, |archive| {
+            owner.run(&["image", "import", archive, services::NAME])
+        })?;
+    }
+    Ok(variables(&owner))
+}
+
+/// Runs a command in a guest of the default image, which it makes.
+const FIRST_GUEST: [&str; 6] = ["vm", "run", "--rm", "--init", "none", "--"];
+
+fn owner(binaries: &Path) -> Outcome<Owner> {
+    Owner::new(binaries, workspace::target().join("guests"))
+}
+
+fn variables(owner: &Owner) -> Vec<(String, String)> {
     let variable = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
-    Ok(vec![
-        variable(BINARIES_VARIABLE, binaries),
-        variable(STATE_VARIABLE, &state),
-    ])
+    vec![
+        variable(BINARIES_VARIABLE, &owner.binaries),
+        variable(STATE_VARIABLE, &owner.state),
+    ]
 }
 
 /// `banger` with XDG directories of the tests' own.
@@ -49,19 +75,28 @@ impl Owner {
 
     /// Runs a command of banger's, and ends the daemon that it started.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome<()> {
-        let ran = command::run(&mut self.banger(arguments));
+        // Standard output belongs to the task's own result.
+        let mut command = self.banger(arguments);
+        self.ended(command::run(command.stdout(std::io::stderr())))
+    }
+
+    /// As [`Owner::run`]; what the command printed.
+    fn ask(&self, arguments: &[&str]) -> Outcome<String> {
+        self.ended(command::answer(&mut self.banger(arguments)))
+    }
+
+    fn ended<T>(&self, ran: Outcome<T>) -> Outcome<T> {
         // The daemon would leave by itself after a while; its runtime directory goes before.
-        let stopped = command::run(&mut self.banger(&["daemon", "stop"]));
-        ran?;
-        stopped
+        let mut stop = self.banger(&["daemon", "stop"]);
+        let stopped = command::run(stop.stdout(std::io::stderr()));
+        let ran = ran?;
+        stopped.map(|()| ran)
     }
 
     fn banger(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.binaries.join("banger"));
         command.args(arguments);
         command.env("XDG_RUNTIME_DIR", &self.runtime.0);
-        // Standard output belongs to the task's own result.
-        command.stdout(std::io::stderr());
         for (variable, directory) in xdg_directories(&self.state) {
             command.env(variable, directory);
         }

@@ -5,6 +5,7 @@ pub(crate) mod guests;
 mod namespaces;
 mod report;
 mod runner;
+mod services;
 mod tier;
 mod watch;
 
@@ -191,7 +192,9 @@ fn variables(tier: Tier, phases: &mut Phases) -> Outcome<Vec<(String, String)>> 
     }
     setup::require_programs()?;
     let binaries = phases.run("release build", guests::binaries)?;
-    phases.run("kernel and image", || guests::prepare(&binaries))
+    phases.run("kernel and images", || {
+        guests::prepare_with_services(&binaries)
+    })
 }
 
 fn verdict(phases: &Phases, lines: &[Line]) -> Outcome<()> {

@@ -31,7 +31,7 @@ const NEXTEST_TESTS_FAILED: i32 = 100;
 /// cargo's exit status for the same.
 const STANDARD_TESTS_FAILED: i32 = 101;
 /// The limit of a tier under the standard runner, in seconds; see `timeout(1)`.
-const STANDARD_LIMIT: &str = "900";
+const STANDARD_LIMIT: &str = "1800";
 
 impl Runner {
     /// nextest where it is installed.
