@@ -16,6 +16,7 @@ mod grow;
 mod guest;
 mod machine;
 mod pool;
+mod resumed;
 mod services;
 mod snapshots;
 mod stats;

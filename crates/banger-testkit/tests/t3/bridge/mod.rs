@@ -1,6 +1,7 @@
 //! Real guests on a real bridge, made by the real helper, in a network of the test's own.
 
 mod asleep;
+mod forks;
 mod guests;
 mod names;
 mod others;
