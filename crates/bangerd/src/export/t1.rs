@@ -159,17 +159,19 @@ fn what_is_cut_off_anywhere_is_refused_as_such() {
 #[test]
 fn parts_of_another_export_are_not_taken() {
     let setting = Setting::new();
-    let (bytes, mut other) = (setting.written(true), setting.written(true));
-    // The second half has other content of the same lengths.
-    let form = {
-        let mut all = bytes.as_slice();
-        Form::read(&mut all).expect("a form");
-        bytes.len() - all.len()
-    };
-    let place = other.len() - 30;
-    other[place] ^= 1;
-    let spliced = [&bytes[..form], &other[form..]].concat();
-    assert!(matches!(setting.refused(&spliced), ExportError::Damaged(_)));
+    let bytes = setting.written(true);
+    let mut parts = bytes.as_slice();
+    let form = Form::read(&mut parts).expect("a form").0;
+    // Each is whole, of the same length, and can be unpacked.
+    for name in form.parts.keys() {
+        let mut other = form.clone();
+        let part = other.parts.get_mut(name).expect("there");
+        part.digest.sha256 = "cd".repeat(32);
+        let error = setting.refused(&setting.forged(&other, parts)).to_string();
+        let why = format!("its {name:?} is not what was exported").to_lowercase();
+        assert!(error.contains(&why), "{why}: {error}");
+    }
+    assert_eq!(form.parts.len(), 4);
 }
 
 #[test]
@@ -241,15 +243,15 @@ fn pieces_that_lie_are_refused_whoever_has_signed_them() {
     for (pieces, why) in [
         (piece(16 << 20, 4096, &page), "beyond the end"),
         (piece(u64::MAX - 1, 4096, &page), "beyond the end"),
-        (piece(0, 0, &page), "cannot be"),
-        (piece(0, 2 << 20, &page), "cannot be"),
-        (endless, "cannot be"),
-        (twice(8192, 4096), "cannot be"),
-        (twice(0, 4095), "cannot be"),
+        (piece(0, 0, &page), "length that cannot be"),
+        (piece(0, 2 << 20, &page), "length that cannot be"),
+        (endless, "length that cannot be"),
+        (twice(8192, 4096), "length that cannot be"),
+        (twice(0, 4095), "length that cannot be"),
         // More than its part is said to have.
         (
-            [twice(0, 4096), piece(8192, 1, &page)].concat(),
-            "cannot be",
+            [twice(0, 4096), piece(8192, 1, &pack(1))].concat(),
+            "length that cannot be",
         ),
         (piece(0, 4096, &pack(64 << 20)), "cannot be unpacked"),
         (piece(0, 4096, &pack(4095)), "cannot be unpacked"),
