@@ -13,6 +13,7 @@ mod taken;
 use banger_testkit::World;
 use banger_testkit::checks::publish::{endpoint, free_port};
 use banger_testkit::checks::run;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -46,6 +47,8 @@ fn connect(at: SocketAddr) -> TcpStream {
 /// A client that is connected, and its connection at the server: bytes have gone through.
 fn connected(server: &TcpListener, at: SocketAddr) -> (TcpStream, TcpStream) {
     let client = connect(at);
+    // accept(2) has the limit of a read.
+    set_socket_timeout(server, Timeout::Recv, Some(LIMIT)).expect("set");
     let (connection, _) = server.accept().expect("accepted");
     connection.set_read_timeout(Some(LIMIT)).expect("set");
     passes(&client, &connection);
