@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// What one look saw.
@@ -164,12 +164,12 @@ async fn watch<T, E, F: Future<Output = Look<T, E>>>(
     mut look: impl FnMut() -> F,
     last: &mut Last<E>,
 ) -> Watched<T, E> {
-    // A timer's interval must not be zero.
-    let mut ticks = interval(every.interval.max(Duration::from_millis(1)));
+    // A timer's interval must not be zero. Its first tick is the second look's: tokio's timer counts in whole
+    // milliseconds and rounds up, so that a tick "at once" comes up to one of them late.
+    let interval = every.interval.max(Duration::from_millis(1));
+    let mut ticks = interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        // The first tick is at once; the deadline does not wait for one.
-        let _first_of_both = timeout_at(deadline, ticks.tick()).await;
         let begun = Instant::now();
         let own_end = begun + every.limit;
         let end = own_end.min(deadline.max(begun + LEAST));
@@ -184,6 +184,8 @@ async fn watch<T, E, F: Future<Output = Look<T, E>>>(
         if Instant::now() >= deadline {
             return Watched::TimeOver;
         }
+        // The deadline does not wait for a tick.
+        let _first_of_both = timeout_at(deadline, ticks.tick()).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Starts one QEMU and waits until its guest runs, or leaves nothing behind.
 
+mod sockets;
 mod started;
 
 use super::NO_ROOM;
@@ -8,13 +9,16 @@ use super::{Qemu, args, survey};
 use crate::vmm::process::{ExitReport, log_tail};
 use crate::vmm::{Launched, Machine, ProcessIdentity, Saved, VmmError};
 use crate::wait::{Every, Look, Until, WaitError, wait};
+use sockets::Arrivals;
 use started::Started;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 use tokio::sync::Mutex;
 
-/// Between two looks at the control socket: it is there some 20 ms after the start.
+/// Between two looks at the control socket while none comes, and from its coming until it listens: QEMU has it
+/// some 20 ms after its start.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Between two questions whether a saved state is loaded: it takes some 11 ms.
@@ -33,8 +37,14 @@ pub(super) async fn launch(qemu: &Qemu, machine: &Machine) -> Result<Launched, V
     clear_sockets(machine)?;
     let arguments = args::arguments(machine);
     let command = qemu.launcher.command(&qemu.program.path, &arguments);
+    let arrivals = Arrivals::in_directory(&machine.paths.runtime);
     let started = Started::spawn(command, &machine.paths)?;
-    match until_running(qemu, machine, &started, begun).await {
+    let asking = Asking {
+        qemu,
+        begun,
+        arrivals,
+    };
+    match until_running(&asking, machine, &started).await {
         Ok(launched) => {
             started.leave_running();
             Ok(launched)
@@ -67,10 +77,9 @@ fn clear_sockets(machine: &Machine) -> Result<(), VmmError> {
 
 /// Watches process and control socket at once.
 async fn until_running(
-    qemu: &Qemu,
+    asking: &Asking<'_>,
     machine: &Machine,
     started: &Started,
-    begun: Instant,
 ) -> Result<Launched, VmmError> {
     let watching = |source| VmmError::Process {
         doing: format!("watch process {}", started.pid()),
@@ -82,7 +91,7 @@ async fn until_running(
             let report = report.map_err(watching)?;
             return Err(VmmError::EndedEarly { report });
         }
-        times = answer(qemu, machine, begun) => match times {
+        times = asking.answer(machine) => match times {
             // It closes its socket before it is gone; how it ended says why.
             Err(error) if error.is_of_a_closed_socket() => {
                 let gone = tokio::time::timeout(GONE_LIMIT, ended(started, machine)).await;
@@ -109,44 +118,6 @@ async fn ended(started: &Started, machine: &Machine) -> io::Result<ExitReport> {
     })
 }
 
-/// Asks until the guest runs, at most as long as a launch may take.
-async fn answer(
-    qemu: &Qemu,
-    machine: &Machine,
-    begun: Instant,
-) -> Result<(Duration, Duration), VmmError> {
-    let asking = Asking { qemu, begun };
-    let socket = machine.paths.vmm_socket();
-    let connect = || async {
-        match Qmp::connect(&socket, qemu.command_limit).await {
-            Ok(qmp) => Look::There(Ok(qmp)),
-            Err(QmpError::Connect { .. }) => {
-                Look::NotYet("it has not opened its control socket".to_owned())
-            }
-            // It may be about to end; if so, how it ended says more.
-            Err(error @ (QmpError::Closed | QmpError::Io(_))) => Look::NotYet(error.to_string()),
-            Err(error) => Look::There(Err(failed("connect to its control socket", error))),
-        }
-    };
-    let qmp = asking.until(POLL_INTERVAL, connect).await?;
-    let vmm_up = begun.elapsed();
-    let qmp = Mutex::new(qmp);
-    if let Some(saved) = &machine.resume {
-        load(&asking, &qmp, saved).await?;
-    }
-    let runs = || async {
-        match qmp.lock().await.query_status().await {
-            Ok(RunState::Running) => Look::There(Ok(())),
-            // It ran, and waits for room: whoever meets the guest says so.
-            Ok(RunState::Halted(word)) if word == NO_ROOM => Look::There(Ok(())),
-            Ok(state) => Look::NotYet(format!("its state is {state:?}")),
-            Err(error) => Look::There(Err(failed("ask for the guest's state", error))),
-        }
-    };
-    asking.until(POLL_INTERVAL, runs).await?;
-    Ok((vmm_up, begun.elapsed()))
-}
-
 const fn failed(doing: &'static str, source: QmpError) -> VmmError {
     VmmError::Control { doing, source }
 }
@@ -155,9 +126,53 @@ const fn failed(doing: &'static str, source: QmpError) -> VmmError {
 struct Asking<'a> {
     qemu: &'a Qemu,
     begun: Instant,
+    arrivals: Arrivals,
 }
 
 impl Asking<'_> {
+    /// Asks until the guest runs: when its VMM was up, and when it ran.
+    async fn answer(&self, machine: &Machine) -> Result<(Duration, Duration), VmmError> {
+        let socket = machine.paths.vmm_socket();
+        let qmp = self.until(POLL_INTERVAL, || self.connect(&socket)).await?;
+        let vmm_up = self.begun.elapsed();
+        let qmp = Mutex::new(qmp);
+        if let Some(saved) = &machine.resume {
+            load(self, &qmp, saved).await?;
+        }
+        let runs = || async {
+            match qmp.lock().await.query_status().await {
+                Ok(RunState::Running) => Look::There(Ok(())),
+                // It ran, and waits for room: whoever meets the guest says so.
+                Ok(RunState::Halted(word)) if word == NO_ROOM => Look::There(Ok(())),
+                Ok(state) => Look::NotYet(format!("its state is {state:?}")),
+                Err(error) => Look::There(Err(failed("ask for the guest's state", error))),
+            }
+        };
+        self.until(POLL_INTERVAL, runs).await?;
+        Ok((vmm_up, self.begun.elapsed()))
+    }
+
+    /// One look at the control socket; of one that is not there it waits a while for it to come.
+    async fn connect(&self, socket: &Path) -> Look<Result<Qmp, VmmError>, String> {
+        let qmp = Qmp::connect(socket, self.qemu.command_limit);
+        let qmp = match qmp.await {
+            Err(QmpError::Connect { .. }) => {
+                self.arrivals.next(POLL_INTERVAL).await;
+                Qmp::connect(socket, self.qemu.command_limit).await
+            }
+            outcome => outcome,
+        };
+        match qmp {
+            Ok(qmp) => Look::There(Ok(qmp)),
+            Err(QmpError::Connect { .. }) => {
+                Look::NotYet("it has not opened its control socket".to_owned())
+            }
+            // It may be about to end; if so, how it ended says more.
+            Err(error @ (QmpError::Closed | QmpError::Io(_))) => Look::NotYet(error.to_string()),
+            Err(error) => Look::There(Err(failed("connect to its control socket", error))),
+        }
+    }
+
     /// Asks until there is an answer, good or bad; what it lacks until then is told when it comes too late.
     async fn until<T, F>(&self, interval: Duration, look: impl FnMut() -> F) -> Result<T, VmmError>
     where
