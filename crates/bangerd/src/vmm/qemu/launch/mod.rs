@@ -152,24 +152,23 @@ impl Asking<'_> {
         Ok((vmm_up, self.begun.elapsed()))
     }
 
-    /// One look at the control socket; of one that is not there it waits a while for it to come.
+    /// One look at the control socket; while that is not there, one more for each file that comes beside it.
     async fn connect(&self, socket: &Path) -> Look<Result<Qmp, VmmError>, String> {
-        let qmp = Qmp::connect(socket, self.qemu.command_limit);
-        let qmp = match qmp.await {
-            Err(QmpError::Connect { .. }) => {
-                self.arrivals.next(POLL_INTERVAL).await;
-                Qmp::connect(socket, self.qemu.command_limit).await
-            }
-            outcome => outcome,
-        };
-        match qmp {
-            Ok(qmp) => Look::There(Ok(qmp)),
-            Err(QmpError::Connect { .. }) => {
-                Look::NotYet("it has not opened its control socket".to_owned())
-            }
-            // It may be about to end; if so, how it ended says more.
-            Err(error @ (QmpError::Closed | QmpError::Io(_))) => Look::NotYet(error.to_string()),
-            Err(error) => Look::There(Err(failed("connect to its control socket", error))),
+        loop {
+            return match Qmp::connect(socket, self.qemu.command_limit).await {
+                Ok(qmp) => Look::There(Ok(qmp)),
+                Err(QmpError::Connect { .. }) if self.arrivals.next(POLL_INTERVAL).await => {
+                    continue;
+                }
+                Err(QmpError::Connect { .. }) => {
+                    Look::NotYet("it has not opened its control socket".to_owned())
+                }
+                // It may be about to end; if so, how it ended says more.
+                Err(error @ (QmpError::Closed | QmpError::Io(_))) => {
+                    Look::NotYet(error.to_string())
+                }
+                Err(error) => Look::There(Err(failed("connect to its control socket", error))),
+            };
         }
     }
 
