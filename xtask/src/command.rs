@@ -78,38 +78,30 @@ pub(crate) fn run(command: &mut Command) -> Outcome<()> {
 
 /// Runs the command and gives its standard output; what it said on standard error is in the failure.
 pub(crate) fn capture(command: &mut Command) -> Outcome<String> {
+    printed(command, Stdio::piped())
+}
+
+/// As [`capture`], with standard error for the caller's terminal: of a command that tells how far it is.
+pub(crate) fn answer(command: &mut Command) -> Outcome<String> {
+    printed(command, Stdio::inherit())
+}
+
+fn printed(command: &mut Command, errors: Stdio) -> Outcome<String> {
     let output = command
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
         .output()
         .map_err(|error| not_started(command, &error))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(format!(
-        "`{}` failed: {}: {}",
-        shown(command),
-        output.status,
-        said.trim()
-    )))
-}
-
-/// As [`capture`], with standard error for the caller's terminal: of a command that tells how far it is.
-pub(crate) fn answer(command: &mut Command) -> Outcome<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| not_started(command, &error))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(Failure::new(format!(
-        "`{}` failed: {}",
-        shown(command),
-        output.status
-    )))
+    let why = match said.trim() {
+        "" => output.status.to_string(),
+        said => format!("{}: {said}", output.status),
+    };
+    Err(Failure::new(format!("`{}` failed: {why}", shown(command))))
 }
 
 /// The failure of a command that could not even start.
