@@ -33,19 +33,16 @@ pub(super) fn measure(world: &World, count: usize) -> Result<Figure, Error> {
         return Ok(without(why));
     }
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let mut failed = None;
     repeat(NAME, count.min(MOST), |_| {
         let rest = [&SHAPE[..], &["--", "true"]].concat();
         ours.push(banger(world, &["vm", "run", "--rm"], &rest)?.took);
-        match once(world, &place)? {
-            Ok(took) => theirs.push(took),
-            Err(why) => failed = Some(why),
-        }
+        theirs.push(once(world, &place)?);
         Ok(())
     })?;
-    if let Some(why) = failed {
-        return Ok(without(why));
-    }
+    let theirs: Vec<Duration> = match theirs.into_iter().collect() {
+        Ok(theirs) => theirs,
+        Err(why) => return Ok(without(why)),
+    };
     let ours = milliseconds("vm run", &ours)?;
     let theirs = milliseconds("virtme-ng", &theirs)?;
     Ok(Figure::new(NAME, Unit::Milliseconds, &ours, Some(&theirs)).with_goal(Some(GOAL), None))
