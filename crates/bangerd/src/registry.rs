@@ -326,10 +326,7 @@ impl Registry {
             .values()
             .filter_map(|entry| entry.sandbox.clone())
             .collect();
-        all.sort_by_cached_key(|sandbox| {
-            let record = sandbox.record();
-            (record.created_at, record.name)
-        });
+        all.sort_by_cached_key(|sandbox| sandbox.creation());
         all
     }
 

@@ -57,7 +57,7 @@ use crate::record::Record;
 use crate::vmm::console::Console;
 use banger_model::admission::{Admission, Request, admit, admit_pooled};
 use banger_model::spec::Wait;
-use banger_model::{SandboxId, SandboxState};
+use banger_model::{SandboxId, SandboxName, SandboxState};
 use banger_proto::fault::{Fault, FaultCode};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -125,6 +125,13 @@ impl Sandbox {
         let mut record = view.record.clone();
         record.reason = record.reason.or_else(|| view.stalled.clone());
         record
+    }
+
+    /// What lists are ordered by: when it was created, in seconds since 1970, and its name.
+    #[must_use]
+    pub fn creation(&self) -> (u64, SandboxName) {
+        let record = &self.view.borrow().record;
+        (record.created_at, record.name.clone())
     }
 
     /// Whether it waits in the pool, and is nobody's.
