@@ -24,6 +24,9 @@ use std::time::Duration;
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
 /// How long the agent may take to tell something about its guest.
 const TELL_LIMIT: Duration = Duration::from_secs(30);
+/// How long a sandbox that the daemon before has left may be waited for: it is looked at within milliseconds, but where
+/// a process of its stands still.
+const ADOPTION_LIMIT: Duration = Duration::from_secs(3);
 
 /// All sandboxes.
 #[utoipa::path(get, path = "/v1/sandboxes", responses((status = 200, body = Vec<Sandbox>)))]
@@ -40,12 +43,14 @@ fn shown(api: &Api, sandbox: &Inner, record: Record) -> Sandbox {
     view::sandbox(&api.supervisor.services, record, &sandbox.listeners)
 }
 
-/// One sandbox, by name, id or unique prefix of the id.
+/// One sandbox, by name, id or unique prefix of the id. Behind the start of a daemon it is looked at before it is shown.
 #[utoipa::path(get, path = "/v1/sandboxes/{sandbox}", params(("sandbox" = String, Path)),
     responses((status = 200, body = Sandbox), (status = 404, body = Fault)))]
 pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> Answer<Sandbox> {
     let services = &api.supervisor.services;
     let sandbox = services.registry.find(&name)?;
+    // Until then its ports are not known to be open.
+    let _as_recorded = tokio::time::timeout(ADOPTION_LIMIT, sandbox.settled()).await;
     Ok(axum::Json(shown(&api, &sandbox, sandbox.record())))
 }
 

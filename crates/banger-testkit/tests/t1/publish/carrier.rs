@@ -1,8 +1,8 @@
 //! What outlives the daemon, and what ends with whom.
 
 use super::*;
-use banger_testkit::eventually;
 use banger_testkit::world::{kill, signal};
+use banger_testkit::{api, eventually};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::{Shutdown, UdpSocket};
@@ -256,6 +256,21 @@ fn a_carrier_that_stands_still_is_replaced_by_the_next_daemon() {
     next_daemon(&world);
     open_again(&world, at);
     assert!(!world.carriers().contains(&stuck));
+}
+
+#[test]
+fn what_the_next_daemon_shows_first_is_what_it_has_found() {
+    let (world, at) = publishing("80");
+    let slow = world.carriers()[0];
+    world.kill_daemon();
+    signal(slow, Signal::STOP);
+    std::thread::scope(|scope| {
+        let shown = scope.spawn(|| endpoint(&world, "v"));
+        eventually("the next daemon", LIMIT, || api::get(&world, "/v1/version"));
+        signal(slow, Signal::CONT);
+        assert_eq!(shown.join().expect("open"), at);
+    });
+    assert_eq!(world.carriers(), [slow]);
 }
 
 #[test]
