@@ -241,7 +241,8 @@ impl Sandbox {
         }
     }
 
-    /// Notes that a session is attached, until the guard is dropped.
+    /// Notes that a session is attached, until the guard is dropped; likewise that it is in the hands of who creates
+    /// or saves it.
     #[must_use]
     pub fn attach(self: &Arc<Self>, clock: Clock) -> SessionGuard {
         self.sessions.fetch_add(1, Ordering::SeqCst);
@@ -281,7 +282,7 @@ impl Sandbox {
     }
 
     /// Begins to count anew how long it has been quiet.
-    pub fn stir(&self, clock: Clock) {
+    fn stir(&self, clock: Clock) {
         let now = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.quiet_since.store(now, Ordering::SeqCst);
     }

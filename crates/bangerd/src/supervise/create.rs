@@ -257,6 +257,7 @@ impl Supervisor {
         start: Option<Wait>,
         progress: &Progress,
     ) -> Result<Arc<Sandbox>, Fault> {
+        let _in_hand = sandbox.attach(self.clock);
         progress.stage("making disks");
         let snapshot = seed.as_ref().map(|seed| seed.snapshot());
         sandbox
@@ -268,7 +269,6 @@ impl Supervisor {
                 .request(|reply| Command::Start(wait, progress.clone(), reply))
                 .await?;
         }
-        sandbox.stir(self.clock);
         Ok(sandbox)
     }
 

@@ -199,7 +199,7 @@ impl Supervisor {
         let image = Beginning::Image;
         let creating = self.create(reservation, spec, image, Some(Wait::Init), going);
         let sandbox = creating.await?;
-        sandbox.stir(self.clock);
+        let _in_hand = sandbox.attach(self.clock);
         let wanted = Wanted::At(target);
         let saved = sandbox
             .request(|reply| Command::Snapshot(wanted, progress.clone(), reply))

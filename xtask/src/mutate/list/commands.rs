@@ -127,6 +127,15 @@ pub(super) const LIST: &[Mutation] = &[
         test: whole("machine::rm_removes_whatever_happened"),
     },
     Mutation {
+        holds: "--rm removes none that is still being made",
+        file: "crates/bangerd/src/supervise/create.rs",
+        from: "        let _in_hand = sandbox.attach(self.clock);\n",
+        to: "",
+        test: whole(
+            "faults::in_hand::one_that_is_being_made_is_not_removed_for_want_of_a_client_however_old_its_daemon_is",
+        ),
+    },
+    Mutation {
         holds: "--rm keeps a machine whose guest never came up",
         file: "crates/bangerd/src/supervise/create.rs",
         from: "Err(fault) if fault.code != FaultCode::Guest => {",

@@ -2,6 +2,7 @@
 //! passes, and what it must pass from the planner: a step that is new is struck without anyone thinking
 //! of it.
 
+mod in_hand;
 mod matrix;
 mod scenario;
 mod undo;

@@ -240,8 +240,8 @@ impl Scenario {
         match self {
             Self::StartAgain | Self::DeleteStopped | Self::GrowStopped => good(world, name, "stop"),
             Self::Resume => good(world, name, "suspend"),
-            Self::Restore => drop(post(world, &format!("/{name}/snapshots"), &tagged())),
-            Self::Promote => drop(post(world, "", &fork(&fork_of(name), name, true))),
+            Self::Restore => done(world, &format!("/{name}/snapshots"), &tagged()),
+            Self::Promote => created(world, &fork(&fork_of(name), name, true)),
             Self::Undo | Self::Checkpoint => {
                 let made = checkpoint(world, name).expect("an answer");
                 assert_eq!(made.status, 200, "{name}");
@@ -347,10 +347,21 @@ pub(super) fn create(world: &World, name: &str, start: &Value) {
     created(world, &machine(name, start));
 }
 
+/// One that runs and goes with its client.
+pub(super) fn ephemeral(world: &World, name: &str) {
+    let mut machine = machine(name, &"agent".into());
+    machine["ephemeral"] = true.into();
+    created(world, &machine);
+}
+
 fn created(world: &World, machine: &Value) {
-    let answer = post(world, "", machine).expect("an answer");
+    done(world, "", machine);
+}
+
+fn done(world: &World, path: &str, body: &Value) {
+    let answer = post(world, path, body).expect("an answer");
     let last = answer.last_event().expect("an end");
-    assert_eq!(last["event"], "done", "{machine}: {last}");
+    assert_eq!(last["event"], "done", "{path} {body}: {last}");
 }
 
 fn post(world: &World, path: &str, body: &Value) -> std::io::Result<api::Answer> {

@@ -10,6 +10,7 @@ use banger_model::SandboxName;
 use banger_model::spec::Spec;
 use banger_proto::fault::Fault;
 use banger_proto::owner::sandbox::CreateRequest;
+use std::sync::Arc;
 
 impl Supervisor {
     /// Reserves one of the pool for a creation, if one waits that can be it; else an id and a name.
@@ -54,14 +55,14 @@ impl Supervisor {
     /// The second half of a creation whose reservation is of the pool.
     pub(in crate::supervise) async fn take(
         &self,
-        sandbox: &Sandbox,
+        sandbox: &Arc<Sandbox>,
         taking: Taking,
         progress: &Progress,
     ) -> Result<(), Fault> {
+        let _in_hand = sandbox.attach(self.clock);
         let taken =
             sandbox.request(|reply| Command::Take(Box::new(taking), progress.clone(), reply));
         taken.await?;
-        sandbox.stir(self.clock);
         Ok(())
     }
 }
