@@ -36,7 +36,7 @@ wrong or missing; a slow one is only shown. docs/bench.md says what each figure 
 
 Without a name: everything.
 
-  --json     a list of {name, n, p50, p99, unit, ratio, goal, ok, not_run} on standard output
+  --json     a list of {name, n, p50, p99, worst, unit, ratio, goal, ok, not_run} on standard output
   -n COUNT   samples of each figure, 1 to 10000; 20 unless given
 ";
 

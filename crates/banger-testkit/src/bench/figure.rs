@@ -50,6 +50,7 @@ pub struct Figure {
     count: usize,
     p50: f64,
     p99: f64,
+    worst: f64,
     unit: Unit,
     bare: Option<f64>,
     goal: Goal,
@@ -59,7 +60,7 @@ pub struct Figure {
 
 impl Figure {
     /// A time, a size, or so many a second, with the bare mechanism's where there is one. The p99 is
-    /// what 99 % of the runs reach: where more is better, the first percentile.
+    /// what 99 % of the runs reach: where more is better, the first percentile. The worst is what all reach.
     #[must_use]
     pub fn new(name: &'static str, unit: Unit, ours: &Samples, bare: Option<&Samples>) -> Self {
         Self {
@@ -67,6 +68,7 @@ impl Figure {
             count: ours.count(),
             p50: ours.median(),
             p99: ours.percentile(if unit.more_is_better() { 1 } else { 99 }),
+            worst: ours.percentile(if unit.more_is_better() { 0 } else { 100 }),
             unit,
             bare: bare.map(Samples::median),
             goal: Goal::default(),
@@ -82,6 +84,7 @@ impl Figure {
             count: 0,
             p50: f64::NAN,
             p99: f64::NAN,
+            worst: f64::NAN,
             unit,
             bare: None,
             goal: Goal::default(),
@@ -97,6 +100,7 @@ impl Figure {
         Self {
             p50: rate(ours.median()),
             p99: rate(ours.percentile(99)),
+            worst: rate(ours.percentile(100)),
             bare: bare.map(|bare| rate(bare.median())),
             ..Self::new(name, Unit::Rate, ours, None)
         }
@@ -158,12 +162,12 @@ impl Figure {
     fn json(&self) -> Value {
         json!({
             "name": self.name, "n": self.count, "p50": rounded(self.p50), "p99": rounded(self.p99),
-            "unit": self.unit.to_string(), "ratio": self.ratio().map(rounded),
+            "worst": rounded(self.worst), "unit": self.unit.to_string(), "ratio": self.ratio().map(rounded),
             "goal": self.goal(), "ok": self.holds(), "not_run": self.not_run,
         })
     }
 
-    fn row(&self) -> [String; 9] {
+    fn row(&self) -> [String; 10] {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         let holds = match self.not_run {
             Some(_) => Some("not run"),
@@ -174,6 +178,7 @@ impl Figure {
             self.count.to_string(),
             short(self.p50),
             short(self.p99),
+            short(self.worst),
             self.unit.to_string(),
             or_none(self.bare.map(short)),
             or_none(self.ratio().map(|ratio| format!("{} ×", short(ratio)))),
@@ -198,15 +203,15 @@ fn short(value: f64) -> String {
     }
 }
 
-/// The figures as a list of `{name, n, p50, p99, unit, ratio, goal, ok, not_run}`.
+/// The figures as a list of `{name, n, p50, p99, worst, unit, ratio, goal, ok, not_run}`.
 #[must_use]
 pub fn json(figures: &[Figure]) -> String {
     let list = Value::Array(figures.iter().map(Figure::json).collect());
     format!("{list:#}\n")
 }
 
-const HEAD: [&str; 9] = [
-    "FIGURE", "N", "P50", "P99", "UNIT", "BARE", "RATIO", "GOAL", "HOLDS",
+const HEAD: [&str; 10] = [
+    "FIGURE", "N", "P50", "P99", "WORST", "UNIT", "BARE", "RATIO", "GOAL", "HOLDS",
 ];
 
 /// The figures as a table for people, and under it why some were not run.
@@ -218,13 +223,13 @@ pub fn table(figures: &[Figure]) -> String {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or(0)
     };
-    let widths: [usize; 9] = std::array::from_fn(width);
+    let widths: [usize; 10] = std::array::from_fn(width);
     let mut text = String::new();
     for row in &rows {
         let cells = row.iter().zip(widths).enumerate();
         let line: Vec<String> = cells
             .map(|(column, (cell, width))| match column {
-                1..=3 | 5 | 6 => format!("{cell:>width$}"),
+                1..=4 | 6 | 7 => format!("{cell:>width$}"),
                 _ => format!("{cell:<width$}"),
             })
             .collect();
@@ -268,7 +273,10 @@ mod tests {
     fn a_rate_holds_when_it_is_at_least_the_bound_and_its_tail_is_slow() {
         let (ours, bare) = (samples(&[500.0, 500.0, 1000.0]), samples(&[250.0]));
         let figure = Figure::rate("exec.stdout", 128.0, &ours, Some(&bare));
-        assert_eq!((figure.p50, figure.p99), (256.0, 128.0));
+        assert_eq!(
+            (figure.p50, figure.p99, figure.worst),
+            (256.0, 128.0, 128.0)
+        );
         assert_eq!(figure.ratio(), Some(0.5));
         let with = figure.with_goal(Some(0.5), None);
         assert_eq!(with.goal().as_deref(), Some("≥ 0.5 ×"));
@@ -280,7 +288,10 @@ mod tests {
     fn of_so_many_a_second_more_is_better_and_the_tail_is_the_least() {
         let (ours, bare) = (samples(&[100.0, 300.0, 200.0]), samples(&[160.0]));
         let figure = Figure::new("dns.rate", Unit::PerSecond, &ours, Some(&bare));
-        assert_eq!((figure.p50, figure.p99), (200.0, 100.0));
+        assert_eq!(
+            (figure.p50, figure.p99, figure.worst),
+            (200.0, 100.0, 100.0)
+        );
         let with = figure.with_goal(Some(1.25), None);
         assert_eq!(with.goal().as_deref(), Some("≥ 1.25 ×"));
         assert_eq!(with.holds(), Some(true));
@@ -299,9 +310,9 @@ mod tests {
         let two = Figure::new("idle", Unit::Mebibytes, &samples(&[1.23456]), None);
         let read: Value = serde_json::from_str(&json(&[one, two])).expect("JSON");
         let expected = json!([
-            {"name": "start.agent", "n": 2, "p50": 20.0, "p99": 22.0, "unit": "ms", "ratio": 2.0,
+            {"name": "start.agent", "n": 2, "p50": 20.0, "p99": 22.0, "worst": 22.0, "unit": "ms", "ratio": 2.0,
              "goal": "≤ 10 × and ≤ 30 ms", "ok": true, "not_run": null},
-            {"name": "idle", "n": 1, "p50": 1.235, "p99": 1.235, "unit": "MiB", "ratio": null,
+            {"name": "idle", "n": 1, "p50": 1.235, "p99": 1.235, "worst": 1.235, "unit": "MiB", "ratio": null,
              "goal": null, "ok": null, "not_run": null},
         ]);
         assert_eq!(read, expected);
@@ -314,8 +325,8 @@ mod tests {
         let text = table(&[one]);
         assert_eq!(
             text,
-            "FIGURE       N   P50   P99  UNIT  BARE   RATIO  GOAL      HOLDS\n\
-             start.agent  1  1234  1234  ms    1000  1.23 ×  ≤ 1.15 ×  NO\n"
+            "FIGURE       N   P50   P99  WORST  UNIT  BARE   RATIO  GOAL      HOLDS\n\
+             start.agent  1  1234  1234   1234  ms    1000  1.23 ×  ≤ 1.15 ×  NO\n"
         );
     }
 
@@ -326,14 +337,14 @@ mod tests {
         assert_eq!((figure.ratio(), figure.holds()), (None, None));
         let read: Value = serde_json::from_str(&json(std::slice::from_ref(&figure))).expect("JSON");
         let expected = json!([
-            {"name": "x", "n": 0, "p50": null, "p99": null, "unit": "ms", "ratio": null,
+            {"name": "x", "n": 0, "p50": null, "p99": null, "worst": null, "unit": "ms", "ratio": null,
              "goal": "≤ 0.1 ×", "ok": null, "not_run": "no network"},
         ]);
         assert_eq!(read, expected);
         assert_eq!(
             table(&[figure]),
-            "FIGURE  N  P50  P99  UNIT  BARE  RATIO  GOAL     HOLDS\n\
-             x       0    -    -  ms       -      -  ≤ 0.1 ×  not run\n\
+            "FIGURE  N  P50  P99  WORST  UNIT  BARE  RATIO  GOAL     HOLDS\n\
+             x       0    -    -      -  ms       -      -  ≤ 0.1 ×  not run\n\
              x was not run: no network\n"
         );
     }
