@@ -15,6 +15,7 @@
 //! | `lingers` | works, and powers off once there is that file |
 //! | `deaf` | works, but does not power off: neither when asked nor by its button |
 //! | `fixed-disks` | works, but makes no disk larger |
+//! | `forgetful` | works, but cannot be told that it has gone on from saved memory |
 //! | `old-agent` | works as far as an agent of generation 1 does that runs no commands |
 //! | `lying-dial` | connects to every port, and announces a datagram that is too long |
 //! | `memory-hog` | answers the hello, then sends without credit |
@@ -36,6 +37,7 @@ mod options;
 use crate::scripted_agent::{self, Dials};
 use crate::simulated_disks::SimulatedDisks;
 use banger_agent::{Machine, Root, World};
+use banger_proto::fault::FaultCode;
 use banger_proto::guest::codec::{Decoder, Received};
 use banger_proto::guest::frame::{self, Kind};
 use banger_proto::guest::hello::{self, GUEST_MAGIC, GuestHello, HostHello};
@@ -106,12 +108,18 @@ pub fn main(program: &Path, arguments: &[String]) -> ExitCode {
         no_room: program.with_file_name("io-error"),
     };
     std::thread::spawn(move || answers.serve(&control));
+    let host = Host {
+        end,
+        resumes: scenario != "forgetful",
+        machine,
+        disks,
+    };
     match scenario.as_str() {
         "waits" => {
             until_there(&go_on);
-            serve(agent, end, machine, disks);
+            serve(agent, host);
         }
-        "" | "deaf" | "lingers" | "fixed-disks" => serve(agent, end, machine, disks),
+        "" | "deaf" | "lingers" | "fixed-disks" | "forgetful" => serve(agent, host),
         "old-agent" => serve_script(&agent, Dials::Unknown),
         "lying-dial" => serve_script(&agent, Dials::Absurdly),
         other => misbehave(&agent, other),
@@ -144,6 +152,8 @@ fn until_there(file: &Path) {
 /// The host as a guest: nothing of it is changed.
 struct Host {
     end: End,
+    /// Whether it can be told that it goes on from saved memory.
+    resumes: bool,
     machine: Arc<Simulated>,
     disks: Arc<SimulatedDisks>,
 }
@@ -163,6 +173,13 @@ impl Machine for Host {
 
     fn resume(&self, _: &Root, wanted: &Resumed) -> Result<Configured, GuestFault> {
         let name = &wanted.configure.hostname;
+        if !self.resumes {
+            let message = "it has forgotten how".to_owned();
+            return Err(GuestFault {
+                code: FaultCode::Failed,
+                message,
+            });
+        }
         println!("simulated guest {name} has resumed");
         self.machine.set_hostname(name);
         Ok(Configured {
@@ -201,19 +218,19 @@ impl Machine for Host {
 /// Serves a guest that is never halted.
 #[cfg(test)]
 pub(crate) fn serve_agent(listener: UnixListener, end: End) {
-    let machine = Arc::new(Simulated::without_anything());
-    serve(listener, end, machine, Arc::default());
-}
-
-fn serve(listener: UnixListener, end: End, machine: Arc<Simulated>, disks: Arc<SimulatedDisks>) {
-    let root = Root::host(Path::new("/")).expect("the host's root");
-    let beginning = machine.until_it_runs();
-    let beside = Arc::clone(&machine);
     let host = Host {
         end,
-        machine,
-        disks,
+        resumes: true,
+        machine: Arc::new(Simulated::without_anything()),
+        disks: Arc::default(),
     };
+    serve(listener, host);
+}
+
+fn serve(listener: UnixListener, host: Host) {
+    let root = Root::host(Path::new("/")).expect("the host's root");
+    let beginning = host.machine.until_it_runs();
+    let beside = Arc::clone(&host.machine);
     let world = World::new(root, Arc::new(host));
     let beside = async move { beside.stand_still_when_asked().await };
     let served = banger_agent::serve_beside(listener, world, beginning, beside);

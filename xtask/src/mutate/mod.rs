@@ -147,17 +147,21 @@ fn try_out(copy: &Copy, mutation: &Mutation) -> Outcome<Ran> {
     Ok(ran)
 }
 
+/// The exit status of nextest for tests that ran and did not pass, a hang that it ended included
+/// (nextest-metadata, `NextestExitCode`).
+const TEST_RUN_FAILED: i32 = 100;
+
 /// Builds what the test runs, and runs it; what it said. A test of the whole product needs all its
-/// programs; cargo builds those of the package itself.
+/// programs; cargo builds those of the package itself. A fault may make a test hang: nextest ends it.
 fn run_test(copy: &Copy, test: Test) -> Outcome<(Ran, String)> {
     let mut programs = copy.cargo();
     programs.args(["build", "--quiet", "--bins"]);
     for package in ["banger", "bangerd", "banger-testkit"] {
         programs.args(["--package", package]);
     }
+    let selection = [&["--package", test.package], test.binary].concat();
     let mut build = copy.cargo();
-    build.args(["test", "--quiet", "--package", test.package]);
-    build.args(test.binary).arg("--no-run");
+    build.args(["nextest", "run", "--no-run"]).args(&selection);
     let needs_programs = test.package == "banger-testkit";
     for command in needs_programs
         .then_some(&mut programs)
@@ -170,16 +174,16 @@ fn run_test(copy: &Copy, test: Test) -> Outcome<(Ran, String)> {
         }
     }
     let mut run = copy.cargo();
-    run.args(["test", "--package", test.package])
-        .args(test.binary);
-    run.args(["--", "--exact", test.name]);
+    let name = format!("test(={})", test.name);
+    run.args(["nextest", "run"]).args(&selection);
+    run.args(["--no-tests", "fail", "-E", &name]);
     let output = run.stdin(Stdio::null()).output();
     let output = output.map_err(|error| crate::command::not_started(&run, &error))?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let ran = match (output.status.success(), said.contains("running 1 test")) {
-        (_, false) => Ran::NotAtAll,
-        (true, true) => Ran::Green,
-        (false, true) => Ran::Red,
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ran = match output.status.code() {
+        Some(0) => Ran::Green,
+        Some(TEST_RUN_FAILED) => Ran::Red,
+        _ => Ran::NotAtAll,
     };
     Ok((ran, said))
 }

@@ -52,6 +52,13 @@ pub(super) fn retire(root: &Root, lacks: bool, warnings: &mut Vec<String>) -> Op
     }
 }
 
+/// Looks for them as [`retire`] will.
+pub(super) fn rehearse(root: &Root) {
+    if !survey(root).is_empty() {
+        drop(servers(root));
+    }
+}
+
 /// Files of keys, their public halves and certificates (sshd(8), "FILES").
 fn survey(root: &Root) -> Vec<String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;

@@ -5,7 +5,7 @@ use super::place::Placer;
 use super::program::{Background, Turn};
 use super::resume::{Rest, Unsettled};
 use super::supervisor::{self, Request};
-use super::{console, grow, identity, init, mounts, network, power};
+use super::{console, grow, identity, init, keys, mounts, network, power};
 use crate::fault::{failed_io, fault, io_reason, reason};
 use crate::root::Root;
 use crate::world::Machine;
@@ -178,6 +178,8 @@ impl Machine for Guest {
         if let Err(why) = self.state().boot_id.prepare(root) {
             console::error(&why);
         }
+        // Read from the disk here, not by each guest that goes on from here.
+        keys::rehearse(root);
     }
 
     fn sync(&self) {

@@ -92,6 +92,7 @@ fn the_next_machine_of_its_kind_is_the_one_that_waited_and_nobody_touched_it_bef
         )
         .good();
     // Nobody's machines go with an orderly end.
+    let _ = waiting(&world);
     world.stop_daemon();
     world.assert_nothing_left();
 }

@@ -169,7 +169,9 @@ fn later_machines_go_on_from_a_template() {
     world.configure_small("templates = \"prepared\"\n");
     start(&world, "first");
     assert_eq!(resumed(&world, "first"), false);
-    good(&world, &["image", "prepare", "--init", "none"]);
+    let made = good(&world, &["image", "prepare", "--init", "none"]);
+    assert!(made.stderr.contains("rehearsing"), "{}", made.stderr);
+    assert!(!made.stderr.contains("not rehearsed"), "{}", made.stderr);
     // The machine that it was made of is gone.
     assert_eq!(world.names(), ["first"]);
     let keys = good(&world, &["template", "list", "-q"]).text();
@@ -199,4 +201,18 @@ fn later_machines_go_on_from_a_template() {
     // What went on from it does so still.
     good(&world, &["exec", "second", "--", "true"]);
     world.assert_nothing_corrupted();
+}
+
+/// What is only to make it quicker makes no template fail.
+#[test]
+fn a_template_whose_guest_cannot_rehearse_is_made_all_the_same_and_that_is_said() {
+    let world = World::simulated();
+    world.configure_small("templates = \"prepared\"\n");
+    world.scenario("forgetful");
+    let made = good(&world, &["image", "prepare", "--init", "none"]);
+    let said = "has not rehearsed a resume: it has forgotten how";
+    assert!(made.stderr.contains(said), "{}", made.stderr);
+    world.scenario("");
+    start(&world, "dev");
+    assert_eq!(resumed(&world, "dev"), true);
 }

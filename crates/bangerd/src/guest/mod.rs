@@ -6,6 +6,7 @@
 
 pub mod link;
 mod mailbox;
+pub mod rehearsal;
 pub mod stream;
 
 pub use link::{Link, LinkError, Met};

@@ -8,7 +8,7 @@
 //! were seen to die in early boot for no fault of the image's.
 
 use super::act::{Work, kill_and_wait};
-use super::{resuming, stall};
+use super::{identity, resuming, stall};
 use crate::disks::DiskError;
 use crate::fault_points::Side;
 use crate::guest::Link;
@@ -24,24 +24,19 @@ use crate::vmm::{Disk, DiskRole, Launched as VmmLaunched, Machine, Network, Proc
 use crate::wait::{Every, Look, Until, WaitError, wait};
 use banger_model::SandboxId;
 use banger_model::host_names::{Mac, TapSlot};
-use banger_model::spec::{Init, NetworkMode, Spec};
+use banger_model::spec::{NetworkMode, Spec};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::guest::GENERATION;
-use banger_proto::guest::message::{
-    Answer, Call, Configure, Configured, InitChoice, InitState, NetworkConfig, Resumed,
-};
-use std::net::{IpAddr, Ipv4Addr};
+use banger_proto::guest::message::{Answer, Call, InitState};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the agent may take for `configure`: it mounts disks and starts the image's init.
-const CONFIGURE_LIMIT: Duration = Duration::from_secs(60);
 /// How long the guest's init may take to settle: 13 s alone under emulation (measured).
 const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 /// How often it is asked for that.
 const SETTLE_EVERY: Every = Every {
     interval: Duration::from_millis(100),
-    limit: CONFIGURE_LIMIT,
+    limit: identity::LIMIT,
 };
 
 /// What is known once a guest runs.
@@ -216,7 +211,7 @@ fn network(work: &Work, spec: &Spec) -> Result<Network, Fault> {
 }
 
 /// The guest's place on the bridge, which the step before this has made.
-fn attachment(work: &Work) -> Result<Attachment, Fault> {
+pub(super) fn attachment(work: &Work) -> Result<Attachment, Fault> {
     let place = work.services.host_network.attachment(work.record().id);
     place.ok_or_else(|| {
         Fault::new(
@@ -360,7 +355,7 @@ impl Met {
     ) -> Result<(ProcessIdentity, Started), Fault> {
         work.progress.stage("configuring the guest");
         work.pass("configure", Side::Before).await?;
-        let configured = match give_identity(work, &self.link, resumed).await {
+        let configured = match identity::give(work, &self.link, resumed).await {
             Ok(configured) => configured,
             Err(fault) => {
                 kill_and_wait(&self.process).await?;
@@ -389,68 +384,6 @@ impl Met {
     }
 }
 
-/// Gives the guest its identity and surroundings.
-pub(super) async fn configure(work: &Work, link: &Link) -> Result<Configured, Fault> {
-    give_identity(work, link, None).await
-}
-
-/// The same, to a guest that went on from a saved memory: what is in it of another moment, or of another
-/// sandbox, is renewed before the answer. `resumed` says whether it is the same one.
-async fn give_identity(
-    work: &Work,
-    link: &Link,
-    resumed: Option<bool>,
-) -> Result<Configured, Fault> {
-    let record = work.record();
-    let entropy: [u8; 64] =
-        host::random().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
-    let configure = Configure {
-        hostname: record.name.to_string(),
-        machine_id: *record.id.as_bytes(),
-        time: host::now(),
-        entropy: entropy.to_vec(),
-        network: match record.spec.network.value {
-            NetworkMode::None => None,
-            NetworkMode::User => Some(user_network(record.spec.nat)),
-            NetworkMode::Bridge => Some(attachment(work)?.config),
-        },
-        environment: vec![],
-        init: match record.spec.init {
-            Init::Auto => InitChoice::Auto,
-            Init::Systemd => InitChoice::Systemd,
-            Init::None => InitChoice::None,
-        },
-    };
-    let call = match resumed {
-        Some(as_itself) if link.can_resume() => Call::Resumed(Resumed {
-            mac: match record.spec.network.value {
-                NetworkMode::Bridge => Some(*attachment(work)?.mac.as_bytes()),
-                // The same for every guest: it is alone there.
-                NetworkMode::User | NetworkMode::None => None,
-            },
-            keeps_sessions: as_itself,
-            configure,
-        }),
-        _ => Call::Configure(configure),
-    };
-    match link.call(&call, CONFIGURE_LIMIT).await? {
-        Answer::Configured(configured) => Ok(configured),
-        _ => Err(CallError::Nonsense("another answer than to `configure`").into()),
-    }
-}
-
-/// The addresses of QEMU's user-mode network (its documentation, "Using the user mode network
-/// stack"): the guest is 10.0.2.15, the gateway 10.0.2.2, the name server 10.0.2.3.
-fn user_network(outbound: bool) -> NetworkConfig {
-    let at = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 2, last));
-    NetworkConfig {
-        addresses: vec![(at(15), 24)],
-        gateways: if outbound { vec![at(2)] } else { vec![] },
-        resolvers: if outbound { vec![at(3)] } else { vec![] },
-        mtu: None,
-    }
-}
-
 /// Why the guest's init has not settled: what the agent said, or nothing but that it still starts.
 fn not_settled(error: WaitError<Option<Fault>>) -> Fault {
     match error {
@@ -474,9 +407,17 @@ pub(super) async fn settle(work: &mut Work) -> Result<(), Fault> {
     };
     let link = Arc::clone(&started.link);
     work.progress.stage("waiting for the guest's init");
+    until_settled(&link).await?;
+    let settled = work.begun.elapsed();
+    work.learn(|run| run.times.init_settled = Some(settled));
+    Ok(())
+}
+
+/// Waits until the agent says that init has settled, or that there is none.
+pub(super) async fn until_settled(link: &Link) -> Result<(), Fault> {
     let what = "waiting for the guest's init";
     let settled = wait(what, SETTLE_EVERY, Until::after(SETTLE_LIMIT), || async {
-        match link.call(&Call::Health, CONFIGURE_LIMIT).await {
+        match link.call(&Call::Health, identity::LIMIT).await {
             Ok(Answer::Health(health)) => match health.init {
                 InitState::None | InitState::Settled => Look::There(()),
                 InitState::Starting => Look::NotYet(None),
@@ -488,8 +429,5 @@ pub(super) async fn settle(work: &mut Work) -> Result<(), Fault> {
             Err(error) => Look::Never(Some(Fault::from(error))),
         }
     });
-    settled.await.map_err(not_settled)?;
-    let settled = work.begun.elapsed();
-    work.learn(|run| run.times.init_settled = Some(settled));
-    Ok(())
+    settled.await.map_err(not_settled)
 }

@@ -1,7 +1,7 @@
 //! Another name: recorded first, then for everybody who knows the one before.
 
 use super::act::{Failure, Work};
-use super::phases;
+use super::identity;
 use super::works::Outcome;
 use crate::registry::NewName;
 use banger_model::{SandboxName, SandboxState};
@@ -41,7 +41,7 @@ async fn tell_guest(work: &Work, name: &SandboxName) {
     let why = match link.filter(|link| link.lost().is_none()) {
         None => "its agent does not answer now".to_owned(),
         Some(link) => {
-            match tokio::time::timeout(GUEST_LIMIT, phases::configure(work, &link)).await {
+            match tokio::time::timeout(GUEST_LIMIT, identity::configure(work, &link)).await {
                 Ok(Ok(_)) => {
                     work.progress
                         .note(format!("the guest's host name is {name} from now on"));

@@ -45,6 +45,8 @@ pub enum Wanted {
     Tagged(Tag),
     /// One for somebody else, in this directory.
     At(PathBuf),
+    /// One for many to go on from, in this directory.
+    Template(PathBuf),
 }
 
 /// Keeps this moment of a sandbox.
@@ -76,10 +78,13 @@ impl Work {
         self.room_for_snapshot(runs)?;
         let (target, tag) = match wanted {
             Wanted::Tagged(tag) => (self.paths.snapshot(tag), Some(tag.clone())),
-            Wanted::At(directory) => (directory.clone(), None),
+            Wanted::At(directory) | Wanted::Template(directory) => (directory.clone(), None),
         };
         if target.exists() {
             return Err(taken(&record.name, tag));
+        }
+        if matches!(wanted, Wanted::Template(_)) {
+            self.rehearse().await;
         }
         let making = begin(&target).await?;
         let guest = if runs {

@@ -9,7 +9,7 @@
 
 use super::View;
 use super::act::{Failure, Work};
-use super::phases;
+use super::identity;
 use super::works::Outcome;
 use crate::fault_points::Side;
 use crate::guest::Link;
@@ -71,7 +71,7 @@ async fn try_take(work: &mut Work, Taking { name, spec }: Taking) -> Result<(), 
         changing.await?;
     }
     if is_renamed {
-        phases::configure(work, &link).await?;
+        identity::configure(work, &link).await?;
     }
     work.listeners.serve().await;
     note_times(work, &before);

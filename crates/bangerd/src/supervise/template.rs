@@ -200,7 +200,7 @@ impl Supervisor {
         let creating = self.create(reservation, spec, image, Some(Wait::Init), going);
         let sandbox = creating.await?;
         let _in_hand = sandbox.attach(self.clock);
-        let wanted = Wanted::At(target);
+        let wanted = Wanted::Template(target);
         let saved = sandbox
             .request(|reply| Command::Snapshot(wanted, progress.clone(), reply))
             .await;

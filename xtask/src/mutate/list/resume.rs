@@ -5,6 +5,13 @@ use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
     Mutation {
+        holds: "a template's guest has rehearsed what each after it begins with",
+        file: "crates/bangerd/src/sandbox/saving.rs",
+        from: "            self.rehearse().await;\n",
+        to: "",
+        test: whole("snapshots::later_machines_go_on_from_a_template"),
+    },
+    Mutation {
         holds: "of a try's attempts the one with the best score comes first",
         file: "crates/banger/src/attempt/rank.rs",
         from: "Better::Bigger) => two.total_cmp(&one)",

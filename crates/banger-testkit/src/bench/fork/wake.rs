@@ -25,6 +25,9 @@ while (my $client = $tcp->accept) {
 /// Starts it behind the command that this is.
 const START: &str = r#"setsid perl -e "$1" "$2" > /dev/null 2>&1 < /dev/null &"#;
 
+/// A thousand wakes by a connection are to show that none is lost: of what they are compared with, this is enough.
+const MOST_BESIDE: usize = 20;
+
 pub(super) fn measure(world: &World, saved: &Saved, count: usize) -> Result<Vec<Figure>, Error> {
     let port = free_port().to_string();
     let create = ["vm", "create", "--name", NAME, "-p"];
@@ -42,6 +45,9 @@ pub(super) fn measure(world: &World, saved: &Saved, count: usize) -> Result<Vec<
     repeat("fork.wake", count, |_| {
         banger(world, &["vm", "suspend", NAME], &[])?;
         connected.push(first_byte(at)?);
+        if bare.len() == MOST_BESIDE {
+            return Ok(());
+        }
         banger(world, &["vm", "suspend", NAME], &[])?;
         let ran = banger(world, &["vm", "exec", NAME], &["--", "true"])?;
         commanded.push(ran.took);

@@ -5,7 +5,7 @@ use crate::guest::Incoming;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::flow::WINDOW;
 use banger_proto::guest::hello::GUEST_MAGIC;
-use banger_proto::guest::message::{GuestFault, Health, InitState, STDOUT};
+use banger_proto::guest::message::{GuestFault, Health, InitState, Notice, STDOUT};
 use tokio::net::UnixListener;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -67,6 +67,11 @@ impl Guest {
     pub(crate) async fn answer(&mut self, stream: u32, answer: &Result<Answer, GuestFault>) {
         let bytes = message::encode(answer).expect("plain");
         self.frame(stream, Kind::Answer, &[&bytes]).await;
+    }
+
+    pub(crate) async fn notice(&mut self, stream: u32, notice: &Notice) {
+        let bytes = message::encode(notice).expect("plain");
+        self.frame(stream, Kind::Notice, &[&bytes]).await;
     }
 
     /// Waits until the host closes a stream.

@@ -4,20 +4,15 @@ use super::super::template::plain;
 use super::super::{Beginning, Made, Supervisor};
 use super::Kind;
 use crate::config::Templates;
-use crate::guest::Link;
-use crate::guest::stream::{CallError, Incoming};
-use crate::host;
+use crate::guest::rehearsal;
+use crate::guest::stream::CallError;
 use crate::operation::{Asked, Entry, Going, Subject, new_id};
 use crate::progress::Progress;
 use banger_model::spec::{Spec, Wait};
 use banger_proto::fault::Fault;
-use banger_proto::guest::message::{Call, Exec, Notice};
 use banger_proto::owner::sandbox::CreateRequest;
 use serde_json::Value;
-use std::time::{Duration, Instant};
-
-/// How long the command may take that is run in one before it is offered: half a second under emulation.
-const WARMING: Duration = Duration::from_secs(30);
+use std::time::Instant;
 
 impl Supervisor {
     /// A machine is created from a template: the next one may be of its kind.
@@ -91,7 +86,7 @@ impl Supervisor {
         let sandbox = creating.await?;
         let link = sandbox.view().link;
         let warmed = match link {
-            Some(link) => warm(&link).await,
+            Some(link) => rehearsal::run(&link, &["true"]).await,
             None => Err(CallError::Nonsense("its link is gone")),
         };
         match warmed {
@@ -103,36 +98,4 @@ impl Supervisor {
         }
         Ok(Made::Nothing)
     }
-}
-
-/// Runs a command to its end.
-async fn warm(link: &Link) -> Result<(), CallError> {
-    let session =
-        host::random().map_err(|_| CallError::Nonsense("the host has no random bytes"))?;
-    let call = Call::Exec(Exec {
-        session,
-        argv: vec![b"true".to_vec()],
-        environment: vec![],
-        directory: None,
-        user: None,
-        terminal: None,
-        stdin: false,
-    });
-    let running = async {
-        let stream = link.open(&call).await?;
-        stream.answer(WARMING).await?;
-        loop {
-            match stream.next().await {
-                Incoming::Notice(Notice::Exited(_)) => return Ok(()),
-                Incoming::Closed(Some(reason)) => return Err(CallError::Lost(reason)),
-                Incoming::Closed(None) => {
-                    return Err(CallError::Nonsense("it ended without a status"));
-                }
-                _ => {}
-            }
-        }
-    };
-    let ran = tokio::time::timeout(WARMING, running).await;
-    ran.unwrap_or(Err(CallError::TimedOut(WARMING)))?;
-    link.call(&Call::Forget(session), WARMING).await.map(drop)
 }
