@@ -16,6 +16,16 @@ use std::time::Duration;
 /// How long an interrupted creation may take to end, where it cannot be overtaken.
 const END_LIMIT: Duration = Duration::from_secs(60);
 
+/// A name for a moment that several creations share.
+///
+/// # Errors
+/// There are no random bytes.
+pub fn moment() -> Result<String, Fault> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| Fault::new(FaultCode::Failed, error))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Creates a sandbox and starts it if the request says so. Interrupted, it deletes what was made.
 ///
 /// # Errors

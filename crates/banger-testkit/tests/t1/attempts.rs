@@ -213,6 +213,35 @@ fn no_fork_is_left_when_the_client_is_interrupted_or_killed() {
     world.assert_nothing_corrupted();
 }
 
+/// As of a try's: what several forks share goes with them, and none stays half made.
+#[test]
+fn of_several_forks_nothing_is_left_when_their_client_is_interrupted_or_killed() {
+    let world = world();
+    for signal in ["INT", "KILL"] {
+        world.scenario("waits");
+        let mut client = world
+            .banger(["vm", "fork", "dev", "-n", "3"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("begun");
+        eventually("three forks to be made at once", LIMIT, || {
+            match world.names().len() {
+                4 => Ok(()),
+                _ => Err(world.names()),
+            }
+        });
+        match signal {
+            "KILL" => kill(client.id()),
+            _ => banger_testkit::world::signal(client.id(), rustix::process::Signal::INT),
+        }
+        let ended = client.wait().expect("it ends");
+        assert!(!ended.success(), "{signal}: {ended:?}");
+        only_dev_is_left(&world);
+    }
+    world.assert_nothing_corrupted();
+}
+
 #[test]
 fn what_is_wrong_is_refused_before_anything_is_made() {
     let world = world();

@@ -61,9 +61,7 @@ impl Forks {
         from: Option<&Tag>,
         count: usize,
     ) -> Result<Vec<Fork>, Failure> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| Fault::new(FaultCode::Failed, error))?;
-        let moment: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let moment = creation::moment()?;
         let request = CreateRequest {
             ephemeral: true,
             start: Some(Wait::Agent),

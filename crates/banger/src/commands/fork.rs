@@ -2,20 +2,23 @@
 
 use super::App;
 use super::options::Reference;
-use super::snapshot::of_now;
-use crate::client::request::Ask;
-use crate::client::{Client, path};
+use crate::client::Client;
 use crate::creation;
 use crate::exec::signals::Signals;
 use crate::exit::{Exit, Failure};
-use crate::operation;
+use crate::show::Show;
 use banger_model::label::Label;
 use banger_model::publish::Publication;
 use banger_model::snapshot::Tag;
 use banger_model::{SandboxName, Wait};
-use banger_proto::owner::sandbox::{CreateRequest, ForkOf, Sandbox, SnapshotRequest};
+use banger_proto::fault::{Fault, FaultCode};
+use banger_proto::owner::sandbox::{CreateRequest, ForkOf, Sandbox};
 use clap::Args;
-use hyper::Method;
+use futures_util::{StreamExt, stream};
+use std::cell::Cell;
+
+/// How many are made at once: each takes a processor for a part of a second.
+const AT_ONCE: usize = 8;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +65,7 @@ impl Fork {
     /// Does it.
     ///
     /// # Errors
-    /// The daemon's fault. Of several forks, those that were made before it stay.
+    /// The daemon's fault. Of several forks, those that were made stay.
     pub async fn run(self, app: &App) -> Result<Exit, Failure> {
         let names = self.names()?;
         let client = app.client().await?;
@@ -71,22 +74,19 @@ impl Fork {
             let number = u64::from(self.number);
             super::capacity::require(&client, &self.sandbox.reference, number).await?;
         }
-        let made_for_it = match &self.from {
-            None if names.len() > 1 => Some(self.moment(app, &client).await?),
-            _ => None,
-        };
-        let from = self.from.as_ref().or(made_for_it.as_ref());
-        let forks = self.all(app, &client, &names, from, &mut signals).await;
-        if let Some(tag) = made_for_it {
-            let path = self.path(&format!("/snapshots/{tag}"));
-            let removing = client.json(Ask::bare(Method::DELETE, path));
-            let _removed: serde::de::IgnoredAny = removing.await?;
+        match names.as_slice() {
+            [name] => {
+                let request = self.request(name.clone(), None);
+                let fork = creation::create(&client, app.show, &request, &mut signals).await?;
+                app.tell_chosen_ports(&fork);
+                match app.show.json {
+                    true => app.show.json(&fork)?,
+                    false => app.created(&fork)?,
+                }
+                Ok(Exit::Success)
+            }
+            several => self.several(app, &client, several).await,
         }
-        forks
-    }
-
-    fn path(&self, rest: &str) -> String {
-        path::sandbox(&self.sandbox.reference, rest)
     }
 
     fn names(&self) -> Result<Vec<Option<SandboxName>>, Failure> {
@@ -102,50 +102,60 @@ impl Fork {
         (1..=self.number).map(numbered).collect()
     }
 
-    /// One moment for all of them.
-    async fn moment(&self, app: &App, client: &Client) -> Result<Tag, Failure> {
-        let tag = format!("fork-{}", of_now()?);
-        let tag: Tag = tag
-            .parse()
-            .map_err(|error: banger_model::snapshot::BadTag| {
-                Failure::usage(error.to_string(), "take a snapshot and fork that")
-            })?;
-        let request = SnapshotRequest {
-            tag: Some(tag.clone()),
-        };
-        let ask = Ask::json(Method::POST, self.path("/snapshots"), &request);
-        let _of: Sandbox = operation::run(client, ask, &app.show.progress()).await?;
-        Ok(tag)
-    }
-
-    async fn all(
+    /// All of one moment, which is there for as long as forks are made of it, whatever becomes of this program.
+    async fn several(
         &self,
         app: &App,
         client: &Client,
         names: &[Option<SandboxName>],
-        from: Option<&Tag>,
-        signals: &mut Signals,
     ) -> Result<Exit, Failure> {
-        let mut forks = Vec::new();
-        for name in names {
-            let request = self.request(name.clone(), from);
-            let fork = creation::create(client, app.show, &request, signals).await?;
-            app.tell_chosen_ports(&fork);
-            if !app.show.json {
-                app.created(&fork)?;
+        let moment = creation::moment()?;
+        let progress = app.show.progress();
+        progress.stage(&format!("making {} forks", names.len()));
+        let failed = Cell::new(false);
+        let making = names.iter().map(|name| async {
+            if failed.get() {
+                return Ok(None);
             }
-            forks.push(fork);
+            let made = self.one_of_several(client, name.clone(), &moment).await;
+            failed.set(failed.get() || made.is_err());
+            made.map(Some)
+        });
+        let mut making = stream::iter(making).buffered(AT_ONCE);
+        let (mut forks, mut failure) = (Vec::new(), None);
+        while let Some(made) = making.next().await {
+            match made {
+                Ok(Some(fork)) if app.show.json => forks.push(fork),
+                Ok(Some(fork)) => app.created(&fork)?,
+                Ok(None) => {}
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
         if app.show.json {
-            match forks.as_slice() {
-                [one] => app.show.json(one)?,
-                several => app.show.json(several)?,
-            }
+            app.show.json(&forks)?;
         }
-        Ok(Exit::Success)
+        failure.map_or(Ok(Exit::Success), Err)
     }
 
-    fn request(&self, name: Option<SandboxName>, from: Option<&Tag>) -> CreateRequest {
+    async fn one_of_several(
+        &self,
+        client: &Client,
+        name: Option<SandboxName>,
+        moment: &str,
+    ) -> Result<Sandbox, Failure> {
+        // Each of them is cancelled when this program is interrupted.
+        let listening = Signals::listen();
+        let mut signals =
+            listening.map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
+        let silent = Show {
+            quiet: true,
+            ..Show::default()
+        };
+        let request = self.request(name, Some(moment.to_owned()));
+        creation::create(client, silent, &request, &mut signals).await
+    }
+
+    fn request(&self, name: Option<SandboxName>, moment: Option<String>) -> CreateRequest {
         CreateRequest {
             name,
             publish: self.publish.clone(),
@@ -157,8 +167,8 @@ impl Fork {
             start: (!self.no_start).then_some(Wait::Agent),
             from: Some(ForkOf {
                 sandbox: self.sandbox.reference.clone(),
-                snapshot: from.cloned(),
-                moment: None,
+                snapshot: self.from.clone(),
+                moment,
             }),
             ..CreateRequest::default()
         }

@@ -63,7 +63,7 @@ impl Take {
 }
 
 /// The tag of a snapshot that was given none.
-pub(super) fn of_now() -> Result<Tag, Failure> {
+fn of_now() -> Result<Tag, Failure> {
     let tag = UtcTime::from_ms(now().saturating_mul(1000)).tag();
     tag.ok_or_else(|| Failure::usage("this host's clock says no date", "give a tag"))
 }
