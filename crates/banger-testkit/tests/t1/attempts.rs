@@ -213,6 +213,43 @@ fn no_fork_is_left_when_the_client_is_interrupted_or_killed() {
     world.assert_nothing_corrupted();
 }
 
+#[test]
+fn what_attempts_print_is_shown_beside_each_other_once_they_have_ended() {
+    let world = world();
+    let command = "echo I am $BANGER_TRY_INDEX; test $BANGER_TRY_INDEX = 2 && echo two lines >&2";
+    let vary = ["--vary", "A=1,2", "--side-by-side"];
+    let ran = world.run(
+        [
+            &["vm", "try", "dev"],
+            &vary[..],
+            &["--", "sh", "-c", command],
+        ]
+        .concat(),
+    );
+    let text = ran.good().text();
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.split('│').map(str::trim).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(lines[0], ["[1] A=1", "[2] A=2"], "{text}");
+    assert_eq!(lines[2], ["I am 1", "I am 2"], "{text}");
+    assert_eq!(lines[3], ["", "two lines"], "{text}");
+    assert!(lines[4][0].starts_with("RANK"), "the table: {text}");
+    // A program reads what is on standard output.
+    let ran = world.run(
+        [
+            &["vm", "try", "dev", "--json"],
+            &vary[..],
+            &["--", "echo", "x"],
+        ]
+        .concat(),
+    );
+    let ran = ran.good();
+    assert!(ran.stderr.contains("[1] A=1"), "{}", ran.stderr);
+    assert!(ran.json()["attempts"].is_array());
+    only_dev_is_left(&world);
+}
+
 /// As of a try's: what several forks share goes with them, and none stays half made.
 #[test]
 fn of_several_forks_nothing_is_left_when_their_client_is_interrupted_or_killed() {
@@ -254,6 +291,10 @@ fn what_is_wrong_is_refused_before_anything_is_made() {
         (&["dev", "--vary", "A", "--", "true"], "NAME=VALUE"),
         (
             &["dev", "--keep", "--promote", "--", "true"],
+            "cannot be used with",
+        ),
+        (
+            &["dev", "--group", "--side-by-side", "--", "true"],
             "cannot be used with",
         ),
         (&["dev", "--from", "none", "--", "true"], "no snapshot none"),

@@ -8,6 +8,7 @@
 //!
 //! A fork is ephemeral: whatever becomes of this program, the daemon deletes those that nobody holds.
 
+pub mod columns;
 pub mod fork;
 pub mod output;
 pub mod rank;
@@ -17,6 +18,7 @@ use crate::client::Client;
 use crate::exec::{self, Command, signals::Signals};
 use crate::exit::{Exit, Failure};
 use crate::show::Show;
+use columns::Column;
 use fork::Fork;
 use output::{Kept, Lines, To};
 use rank::Result as Ranked;
@@ -32,6 +34,17 @@ pub const COUNT: &str = "BANGER_TRY_COUNT";
 /// The command's exit status, for the score command; empty where its end is not known.
 pub const STATUS: &str = "BANGER_TRY_STATUS";
 
+/// When what an attempt prints is printed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Printing {
+    /// Line by line as it comes.
+    AtOnce,
+    /// All of it when the attempt has ended.
+    Grouped,
+    /// When all attempts have ended, by whoever has them run.
+    Beside,
+}
+
 /// What each attempt does.
 #[derive(Debug)]
 pub struct Task {
@@ -41,8 +54,8 @@ pub struct Task {
     pub score: Option<String>,
     /// How many attempts there are.
     pub count: usize,
-    /// Whether output is kept until the attempt has ended.
-    pub grouped: bool,
+    /// When output is printed.
+    pub printing: Printing,
     /// Whether standard output is for something else.
     pub aside: bool,
 }
@@ -56,9 +69,25 @@ pub struct Attempt {
     pub values: Values,
 }
 
+impl Attempt {
+    fn heading(&self) -> String {
+        let values = self.values.0.iter();
+        let values = values.map(|(name, value)| format!(" {name}={value}"));
+        format!("[{}]{}", self.index, values.collect::<String>())
+    }
+}
+
 impl Task {
-    /// Runs the command and the score command in a fork. What goes wrong is told in the result.
-    pub async fn run(&self, client: &Client, show: Show, fork: &Fork, attempt: &Attempt) -> Ranked {
+    /// Runs the command and the score command in a fork. What goes wrong is told in the result. With it is what was
+    /// printed and is not printed here yet.
+    pub async fn run(
+        &self,
+        client: &Client,
+        show: Show,
+        fork: &Fork,
+        attempt: &Attempt,
+    ) -> (Ranked, Kept) {
+        let kept = Kept::default();
         let mut result = Ranked {
             index: attempt.index,
             name: fork.name.clone(),
@@ -66,7 +95,7 @@ impl Task {
             ..Ranked::default()
         };
         let begun = Instant::now();
-        let ended = self.command(client, show, fork, attempt).await;
+        let ended = self.command(client, show, fork, attempt, &kept).await;
         result.seconds = begun.elapsed().as_secs_f64();
         match ended {
             Ok(exit) => result.exit = Some(exit.number()),
@@ -78,7 +107,7 @@ impl Task {
                 Err(why) => result.trouble = result.trouble.or(Some(why)),
             }
         }
-        result
+        (result, kept)
     }
 
     async fn command(
@@ -87,13 +116,17 @@ impl Task {
         show: Show,
         fork: &Fork,
         attempt: &Attempt,
+        kept: &Kept,
     ) -> Result<Exit, Failure> {
-        let kept = Kept::default();
-        let to = |now: To| match self.grouped {
-            true => To::Kept(kept.clone()),
-            false => now,
+        let to = |now: To| match self.printing {
+            Printing::AtOnce => now,
+            Printing::Grouped | Printing::Beside => To::Kept(kept.clone()),
         };
-        let prefix = prefix(attempt.index, show.stdout_terminal);
+        let prefix = match self.printing {
+            // Its column says whose it is.
+            Printing::Beside => String::new(),
+            Printing::AtOnce | Printing::Grouped => prefix(attempt.index, show.stdout_terminal),
+        };
         let out = Lines::new(&prefix, to(if self.aside { To::Err } else { To::Out }));
         let err = Lines::new(&prefix, to(To::Err));
         let command = self.told(&self.command, attempt, &[]);
@@ -101,22 +134,47 @@ impl Task {
         let ended = run_to(client, fork, &command, both.0, both.1).await;
         let written = out.end().and_then(|()| err.end());
         written.map_err(|error| Failure::output(&error))?;
-        if self.grouped {
-            self.print(&kept)?;
+        if self.printing == Printing::Grouped {
+            let (bytes, left_out) = kept.take();
+            self.print(&bytes, left_out)?;
         }
         ended
     }
 
-    fn print(&self, kept: &Kept) -> Result<(), Failure> {
-        let (bytes, left_out) = kept.take();
+    /// Prints what attempts have printed, where it belongs, and how much of it was left out.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn print(&self, bytes: &[u8], left_out: usize) -> Result<(), Failure> {
         let written = match self.aside {
-            true => std::io::stderr().lock().write_all(&bytes),
-            false => std::io::stdout().lock().write_all(&bytes),
+            true => std::io::stderr().lock().write_all(bytes),
+            false => std::io::stdout().lock().write_all(bytes),
         };
         if left_out > 0 {
             eprintln!("banger: {left_out} bytes of output were left out");
         }
         written.map_err(|error| Failure::output(&error))
+    }
+
+    /// Prints in columns what these attempts have printed and nobody has shown yet.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn print_beside<'a>(
+        &self,
+        printed: impl Iterator<Item = (&'a Attempt, &'a Kept)>,
+        width: usize,
+    ) -> Result<(), Failure> {
+        let (mut columns, mut all_left_out) = (Vec::new(), 0);
+        for (attempt, kept) in printed {
+            let (bytes, left_out) = kept.take();
+            all_left_out += left_out;
+            columns.push(Column {
+                heading: attempt.heading(),
+                printed: bytes,
+            });
+        }
+        self.print(columns::lay(&columns, width).as_bytes(), all_left_out)
     }
 
     async fn score(
@@ -218,7 +276,7 @@ mod tests {
             },
             score: None,
             count: 3,
-            grouped: false,
+            printing: Printing::AtOnce,
             aside: false,
         };
         let attempt = Attempt {

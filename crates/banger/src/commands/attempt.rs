@@ -4,10 +4,10 @@ use super::App;
 use super::options::Reference;
 use crate::attempt::fork::{Fork, Forks};
 use crate::attempt::rank::{self, Better, Result as Ranked};
-use crate::attempt::{Attempt, Task, run_to, shell, vary};
+use crate::attempt::{Attempt, Printing, Task, run_to, shell, vary};
 use crate::client::request::Ask;
 use crate::client::{Client, path};
-use crate::exec::Command;
+use crate::exec::{self, Command};
 use crate::exit::{Exit, Failure};
 use crate::operation;
 use crate::show::attempt as shown;
@@ -28,6 +28,7 @@ Examples:
   banger vm try dev -n 4 -- ./fix-it.sh                 four forks of dev; each is told which it is
   banger vm try dev --vary CC=gcc,clang -- make test    one for each value
   banger vm try dev --vary O=1,2,3 --score 'stat -c %s prog' --smaller -- make
+  banger vm try dev -n 3 --side-by-side -- ./bench.sh   what each prints, in columns
   banger vm try dev -n 3 -w /root/app --promote -- ./agent.sh     dev goes on as the best of them
   banger vm try dev -n 3 -w /root/app --diff --keep=best -- ./agent.sh
 
@@ -64,6 +65,9 @@ pub struct Try {
     /// Print what each fork prints when it has ended, instead of line by line as it comes
     #[arg(long)]
     group: bool,
+    /// Print what all have printed beside each other, when they have ended
+    #[arg(long, conflicts_with = "group")]
+    side_by_side: bool,
     /// Keep the best one as a machine, under this name or the one that it has
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, conflicts_with = "promote")]
     #[expect(
@@ -183,7 +187,11 @@ impl Try {
             .iter()
             .zip(&attempts)
             .map(|(fork, attempt)| task.run(client, app.show, fork, attempt));
-        let mut results = join_all(running).await;
+        let (mut results, printed): (Vec<_>, Vec<_>) = join_all(running).await.into_iter().unzip();
+        if self.side_by_side {
+            let width = usize::from(exec::terminal::size().columns);
+            task.print_beside(attempts.iter().zip(&printed), width)?;
+        }
         let better = match self.smaller {
             true => Better::Smaller,
             false => Better::Bigger,
@@ -203,7 +211,11 @@ impl Try {
             command: self.with(self.command.clone()),
             score: self.score.clone(),
             count,
-            grouped: self.group,
+            printing: match (self.group, self.side_by_side) {
+                (_, true) => Printing::Beside,
+                (true, false) => Printing::Grouped,
+                (false, false) => Printing::AtOnce,
+            },
             // What is printed there is to be read by a program.
             aside: app.show.json || self.diff,
         }
