@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::task::LocalSet;
+use tokio::task::{AbortHandle, LocalSet};
 
 /// How long a thread for what may wait stays without work. A guest that goes on from saved memory has one at
 /// once then: making one costs an emulated guest 10 ms.
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) configured: Cell<bool>,
     /// One configuration or shutdown at a time.
     pub(crate) configuring: tokio::sync::Mutex<()>,
+    /// What follows behind the answer to the last resume, until it has begun.
+    pub(crate) settling: RefCell<Option<AbortHandle>>,
     /// Of every command, from the last configuration.
     pub(crate) environment: RefCell<Environment>,
     pub(crate) sessions: Sessions,
@@ -91,6 +93,7 @@ impl Agent {
             boot: Cell::new(beginning.boot),
             configured: Cell::new(beginning.configured),
             configuring: tokio::sync::Mutex::new(()),
+            settling: RefCell::default(),
             environment: RefCell::default(),
             sessions: Sessions::new(Rc::clone(&wake)),
             dialed: Rc::default(),

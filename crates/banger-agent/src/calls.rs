@@ -177,6 +177,10 @@ async fn configure(agent: &Shared, wanted: Configure) -> Result<Answer, GuestFau
 async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
     let _turn = agent.configuring.lock().await;
     let root = agent.world.root().await?;
+    // Saved within the lull, the guest has it still before it: it would cut this one short.
+    if let Some(earlier) = agent.settling.take() {
+        earlier.abort();
+    }
     if !wanted.keeps_sessions {
         agent.sessions.give_up();
     }
@@ -190,10 +194,11 @@ async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
     agent.configured.set(true);
     agent.begin_anew();
     let machine = Arc::clone(&agent.world.machine);
-    spawn_local(async move {
+    let settling = spawn_local(async move {
         tokio::time::sleep(LULL).await;
         let _ = spawn_blocking(move || machine.settle(&root)).await;
     });
+    agent.settling.replace(Some(settling.abort_handle()));
     Ok(Answer::Configured(configured))
 }
 

@@ -58,6 +58,19 @@ fn a_resume_is_passed_on_and_its_rest_follows_behind_the_answer() {
     assert_ne!(before.boot, after.boot, "the copies' own number");
 }
 
+/// A guest that is saved again and again soon after it goes on has one rest before it, not several.
+#[test]
+fn what_an_earlier_resume_had_still_before_it_does_not_cut_a_later_ones_lull_short() {
+    let guest = Guest::start();
+    let settled = || guest.machine.settled.load(Ordering::SeqCst);
+    for _ in 0..4 {
+        drop(resume(&guest, true));
+    }
+    eventually("the rest", || settled() == 1);
+    drop(resume(&guest, true));
+    eventually("another one", || settled() == 2);
+}
+
 #[test]
 fn a_resume_that_fails_has_no_rest() {
     let guest = Guest::start();

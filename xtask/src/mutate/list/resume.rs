@@ -78,6 +78,16 @@ pub(super) const LIST: &[Mutation] = &[
         ),
     },
     Mutation {
+        holds: "what an earlier resume had still before it does not begin in a later one's lull",
+        file: "crates/banger-agent/src/calls.rs",
+        from: "        earlier.abort();\n",
+        to: "        drop(earlier);\n",
+        test: unit(
+            "banger-agent",
+            "t1::resume::what_an_earlier_resume_had_still_before_it_does_not_cut_a_later_ones_lull_short",
+        ),
+    },
+    Mutation {
         holds: "what an earlier resume began does not go on behind a later one",
         file: "crates/banger-agent/src/guest/program.rs",
         from: "(lock(&self.running).turn == turn.0).then_some(",
