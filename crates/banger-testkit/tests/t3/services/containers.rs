@@ -1,4 +1,4 @@
-//! A container engine in a machine that is forked and suspended.
+//! A container engine in a machine that is forked, suspended and taken back.
 
 use super::{LIMIT, create};
 use crate::snapshots::{sh, text};
@@ -58,7 +58,7 @@ fn all_works(world: &World, name: &str) {
 }
 
 #[test]
-fn a_container_engine_and_its_containers_go_on_in_a_fork_and_after_a_suspend() {
+fn a_container_engine_and_its_containers_go_on_in_a_fork_after_a_suspend_and_after_a_restore() {
     let world = World::real();
     let options = ["--memory", "1GiB", "--disk-size", "1GiB", "-p", "0:8080"];
     create(
@@ -74,6 +74,7 @@ fn a_container_engine_and_its_containers_go_on_in_a_fork_and_after_a_suspend() {
         }
     });
     let _ = sh(&world, "v", SERVE).good();
+    let _ = world.run(["vm", "snapshot", "v", "good"]).good();
     let _ = world
         .run(["vm", "fork", "v", "--name", "w", "-p", "0:8080"])
         .good();
@@ -81,6 +82,10 @@ fn a_container_engine_and_its_containers_go_on_in_a_fork_and_after_a_suspend() {
     let _ = world.run(["vm", "rm", "w"]).good();
     let _ = world.run(["vm", "suspend", "v"]).good();
     // Who connects to the container wakes the machine.
+    all_works(&world, "v");
+    // It is taken back to before its container was lost.
+    let _ = sh(&world, "v", "docker rm -f web").good();
+    let _ = world.run(["vm", "restore", "v", "good"]).good();
     all_works(&world, "v");
     let _ = world.run(["vm", "rm", "v"]).good();
     world.assert_nothing_left();
