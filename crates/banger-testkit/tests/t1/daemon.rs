@@ -104,7 +104,15 @@ fn commands_while_a_daemon_takes_its_time_to_leave_get_the_next_one() {
     // Somebody who has begun to ask and does not go on: the daemon gives them two seconds.
     let mut slow = UnixStream::connect(world.socket()).expect("a daemon");
     write!(slow, "GET /v1/version HTTP/1.1\r\n").expect("sent");
-    let _ = world.run(["daemon", "stop"]).good();
+    let stopping = run::start(&mut world.banger(["daemon", "stop"]));
+    eventually(
+        "a daemon that serves no more",
+        LIMIT,
+        || match UnixStream::connect(world.socket()) {
+            Ok(_) => Err("it serves"),
+            Err(_) => Ok(()),
+        },
+    );
     assert!(
         world.processes().contains(&first),
         "it was to take its time"
@@ -112,6 +120,9 @@ fn commands_while_a_daemon_takes_its_time_to_leave_get_the_next_one() {
     let children: Vec<_> = (0..4)
         .map(|_| run::start(&mut world.banger(["vm", "list", "--json"])))
         .collect();
+    // Who was told that it has stopped may take its directories away.
+    let _ = run::finish(stopping, Vec::new(), LIMIT).good();
+    assert!(!world.processes().contains(&first), "it has left");
     for child in children {
         let ran = run::finish(child, Vec::new(), LIMIT).good();
         assert_eq!(ran.text().trim(), "[]");

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod daemon_start;
 pub mod happenings;
 mod io;
+mod leaving;
 pub mod operation;
 pub mod path;
 pub mod request;
@@ -25,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Response};
 use operation::Events;
 use request::{Ask, Connection, Unanswered};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Serialize, de::DeserializeOwned};
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -154,6 +156,24 @@ impl Client {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
+    }
+
+    /// Has the daemon leave, and waits until it has: nothing of it runs any more, and what nobody needs without it
+    /// is taken away.
+    ///
+    /// # Errors
+    /// The daemon's fault; one after half a minute.
+    pub async fn stop(&self, request: &StopRequest) -> Result<(), Fault> {
+        let pid = self.daemon.get().and_then(Pid::from_raw);
+        // Before it is asked, so that this is no other one; in another namespace it has no pid.
+        let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let path = path::plain("daemon/stop");
+        self.post::<serde::de::IgnoredAny>(path, request).await?;
+        self.wait_until_gone().await?;
+        match process {
+            Some(process) => leaving::until_ended(process, leaving::LIMIT).await,
+            None => Ok(()),
+        }
     }
 
     /// A new connection to the daemon, which is started if need be.

@@ -66,9 +66,7 @@ impl DaemonCommand {
             }
             (Self::Stop(Stop { if_idle }), Some(client)) => {
                 let request = StopRequest { if_idle };
-                let path = path::plain("daemon/stop");
-                client.post::<serde::de::IgnoredAny>(path, &request).await?;
-                client.wait_until_gone().await?;
+                client.stop(&request).await?;
                 app.show.note("the daemon has stopped");
                 Ok(Exit::Success)
             }

@@ -5,6 +5,13 @@ use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
     Mutation {
+        holds: "a daemon has left when its stop is told",
+        file: "crates/banger/src/client/mod.rs",
+        from: "Some(process) => leaving::until_ended(process, leaving::LIMIT).await,",
+        to: "Some(process) => leaving::until_ended(process, Duration::ZERO).await.or(Ok(())),",
+        test: whole("daemon::commands_while_a_daemon_takes_its_time_to_leave_get_the_next_one"),
+    },
+    Mutation {
         holds: "an operation is recorded before it touches anything",
         file: "crates/bangerd/src/operation/recording.rs",
         from: "            Err(fault) if entry.asked.frees_room() => {",
