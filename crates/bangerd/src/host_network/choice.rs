@@ -3,7 +3,7 @@
 use super::cannot;
 use crate::config::BridgeConfig;
 use crate::store::Store;
-use banger_model::host_names::{BridgeName, Installation};
+use banger_model::host_names::{BridgeName, Installation, TABLE};
 use banger_model::subnet::{Collision, Subnet, candidates, choose, collision};
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::root::{Mtu, Survey, Whose};
@@ -32,17 +32,28 @@ pub(super) async fn installation(store: &Store) -> Result<Installation, Fault> {
     Ok(installation)
 }
 
-/// An interface with the bridge's name that is not ours is nobody's but its maker's.
+/// What has our name and is not ours is nobody's but its maker's: found before anything is made beside it.
 pub(super) fn refuse_foreign(found: &Survey, name: &BridgeName) -> Result<(), Fault> {
-    let foreign = found.bridge.as_ref().map(|bridge| &bridge.whose);
-    let whose = match foreign {
-        Some(Whose::Foreign(Some(installation))) => format!("banger installation {installation}"),
-        Some(Whose::Foreign(None)) => "another program".to_owned(),
-        Some(Whose::Ours) | None => return Ok(()),
+    let maker = |whose: &Whose| match whose {
+        Whose::Foreign(Some(installation)) => Some(format!("banger installation {installation}")),
+        Whose::Foreign(None) => Some("another program".to_owned()),
+        Whose::Ours => None,
     };
-    let message = format!("the interface {name} belongs to {whose}");
-    let remedy = "set `bridge_name = \"br-fc-2\"` in config.toml, or remove that interface";
-    Err(Fault::new(FaultCode::Conflict, message).with_remedy(remedy))
+    let bridge = found.bridge.as_ref();
+    if let Some(maker) = bridge.and_then(|bridge| maker(&bridge.whose)) {
+        let message = format!("the interface {name} belongs to {maker}");
+        let remedy = "set `bridge_name = \"br-fc-2\"` in config.toml, or remove that interface";
+        return Err(Fault::new(FaultCode::Conflict, message).with_remedy(remedy));
+    }
+    let policy = found.policy.as_ref();
+    if let Some(maker) = policy.and_then(|policy| maker(&policy.whose)) {
+        let message = format!("the nftables tables named {TABLE} belong to {maker}");
+        let remedy = format!(
+            "if nothing needs them, remove them: nft delete table inet {TABLE}; nft delete table bridge {TABLE}"
+        );
+        return Err(Fault::new(FaultCode::Conflict, message).with_remedy(remedy));
+    }
+    Ok(())
 }
 
 /// The subnet that is remembered.

@@ -1,6 +1,6 @@
 use super::*;
 use banger_model::subnet::{Taken, TakenBy};
-use banger_proto::root::{BridgeState, Uplink};
+use banger_proto::root::{BridgeState, PolicyState, Uplink};
 use std::net::Ipv4Addr;
 
 fn installation() -> Installation {
@@ -123,6 +123,28 @@ fn a_bridge_of_others_is_refused_by_name() {
     found.bridge.as_mut().unwrap().whose = Whose::Foreign(None);
     assert!(refuse_foreign(&found, &BridgeName::default()).is_err());
     found.bridge.as_mut().unwrap().whose = Whose::Ours;
+    assert_eq!(refuse_foreign(&found, &BridgeName::default()), Ok(()));
+}
+
+/// They would be found by the sweep, when there is a bridge already that stays then.
+#[test]
+fn rules_of_others_are_refused_before_there_is_a_bridge() {
+    let mut found = Survey {
+        policy: Some(PolicyState {
+            whose: Whose::Foreign(Some(installation())),
+            digest: None,
+            changed: None,
+        }),
+        ..Survey::default()
+    };
+    let fault = refuse_foreign(&found, &BridgeName::default()).unwrap_err();
+    assert_eq!(
+        fault.message,
+        "the nftables tables named banger belong to banger installation 0505050505050505"
+    );
+    let remedy = fault.remedy.expect("one");
+    assert!(remedy.contains("nft delete table inet banger"), "{remedy}");
+    found.policy.as_mut().unwrap().whose = Whose::Ours;
     assert_eq!(refuse_foreign(&found, &BridgeName::default()), Ok(()));
 }
 
