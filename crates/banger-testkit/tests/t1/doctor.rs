@@ -217,6 +217,30 @@ fn another_build_of_the_daemon_is_told() {
     );
 }
 
+/// A baseline is best made before anything else: on a host that banger has never run on.
+#[test]
+fn a_baseline_is_made_where_banger_has_never_run_or_says_where_it_cannot_write() {
+    let world = World::bare();
+    assert!(!world.state().exists());
+    let ran = world.run(["doctor", "--prove", "--baseline"]).good();
+    assert!(ran.stderr.contains("recorded"), "{}", ran.stderr);
+    let proof = proof(&world, &[]);
+    assert!(
+        proof["baseline"].is_string() && left(&proof).is_empty(),
+        "{proof}"
+    );
+    let other = World::bare();
+    std::fs::create_dir_all(other.state().join("baseline.json/in-the-way")).expect("made");
+    let ran = other.run(["doctor", "--prove", "--baseline"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr.contains("cannot write the baseline"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("may write there"), "{}", ran.stderr);
+}
+
 #[test]
 fn nothing_is_left_of_machines_whatever_was_done_with_them() {
     let world = World::simulated();

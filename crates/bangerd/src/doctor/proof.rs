@@ -13,8 +13,9 @@ use banger_model::spec::NetworkMode;
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::doctor::{Baseline, Kind, Proof, Thing};
 use banger_proto::root::{ResolverState, Whose};
+use std::fs::DirBuilder;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,16 @@ pub async fn record(services: &Services, looker: &Looker) -> Result<Baseline, Fa
         things: prove::not_living(&present, &living),
     };
     let path = services.layout.baseline();
-    let cannot = |error: std::io::Error| cannot(&path, "write", &error);
+    let cannot = |error: std::io::Error| {
+        let message = format!("cannot write the baseline {}: {error}", path.display());
+        Fault::new(FaultCode::Failed, message).with_remedy("see whether you may write there")
+    };
+    // The first thing that is asked of banger on this host may be this.
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&services.layout.state);
+    made.map_err(cannot)?;
     let fresh = path.with_extension("json.new");
     let mut options = std::fs::OpenOptions::new();
     let mut file = options
@@ -99,8 +109,8 @@ pub async fn record(services: &Services, looker: &Looker) -> Result<Baseline, Fa
     Ok(baseline)
 }
 
-fn cannot(path: &std::path::Path, what: &str, error: &dyn std::fmt::Display) -> Fault {
-    let message = format!("cannot {what} the baseline {}: {error}", path.display());
+fn unreadable(path: &std::path::Path, error: &dyn std::fmt::Display) -> Fault {
+    let message = format!("cannot read the baseline {}: {error}", path.display());
     Fault::new(FaultCode::Failed, message)
         .with_remedy("make it anew with `banger doctor --prove --baseline`")
 }
@@ -109,10 +119,10 @@ fn read(layout: &Layout) -> Result<Option<Baseline>, Fault> {
     let path = layout.baseline();
     match std::fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(cannot(&path, "read", &error)),
+        Err(error) => Err(unreadable(&path, &error)),
         Ok(text) => serde_json::from_slice(&text)
             .map(Some)
-            .map_err(|error| cannot(&path, "read", &error)),
+            .map_err(|error| unreadable(&path, &error)),
     }
 }
 

@@ -7,6 +7,15 @@ const LEFT: &str = "doctor::each_thing_that_is_left_on_purpose_is_found_and_is_s
 
 pub(super) const LIST: &[Mutation] = &[
     Mutation {
+        holds: "a baseline is made where banger has never run",
+        file: "crates/bangerd/src/doctor/proof.rs",
+        from: "    made.map_err(cannot)?;\n",
+        to: "    drop(std::fs::remove_dir(&services.layout.state));\n    made.map_err(cannot)?;\n",
+        test: whole(
+            "doctor::a_baseline_is_made_where_banger_has_never_run_or_says_where_it_cannot_write",
+        ),
+    },
+    Mutation {
         holds: "a database that no daemon can open is told",
         file: "crates/bangerd/src/doctor/apart.rs",
         from: "None => copy(&layout, scratch),",
