@@ -26,6 +26,17 @@ pub fn moment() -> Result<String, Fault> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// As [`create`], one of several at once: what becomes of all is shown by whoever has them made, and each is cancelled
+/// when this program is interrupted.
+///
+/// # Errors
+/// As [`create`].
+pub async fn one_of_several(client: &Client, request: &CreateRequest) -> Result<Sandbox, Failure> {
+    let listening = Signals::listen();
+    let mut signals = listening.map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
+    create(client, Show::silent(), request, &mut signals).await
+}
+
 /// Creates a sandbox and starts it if the request says so. Interrupted, it deletes what was made.
 ///
 /// # Errors
@@ -135,11 +146,7 @@ impl Creation<'_> {
     }
 
     async fn undo(&mut self) -> Result<(), Fault> {
-        let silent = Show {
-            quiet: true,
-            ..Show::default()
-        }
-        .progress();
+        let silent = Show::silent().progress();
         if self.id.is_none() {
             let ended = tokio::time::timeout(END_LIMIT, self.follow(&silent)).await;
             match ended {

@@ -4,13 +4,28 @@ use banger_testkit::checks::{disks, start};
 use banger_testkit::world::{LIMIT, kill};
 use banger_testkit::{World, api, eventually};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 fn world() -> World {
     let world = World::simulated();
     world.configure_small("templates = \"off\"\n");
     start(&world, "dev");
     world
+}
+
+fn begin(world: &World, arguments: &[&str]) -> Child {
+    let mut client = world.banger(arguments);
+    let client = client.stdout(Stdio::null()).stderr(Stdio::null());
+    client.spawn().expect("begun")
+}
+
+fn ends_by(client: &mut Child, signal: &str) {
+    match signal {
+        "KILL" => kill(client.id()),
+        _ => banger_testkit::world::signal(client.id(), rustix::process::Signal::INT),
+    }
+    let ended = client.wait().expect("it ends");
+    assert!(!ended.success(), "{signal}: {ended:?}");
 }
 
 fn only_dev_is_left(world: &World) {
@@ -188,12 +203,10 @@ fn a_machine_goes_on_as_its_best_attempt_and_stays_the_same_machine() {
 fn no_fork_is_left_when_the_client_is_interrupted_or_killed() {
     let world = world();
     for signal in ["INT", "KILL"] {
-        let mut client = world
-            .banger(["vm", "try", "dev", "-n", "3", "--", "sleep", "1000"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("begun");
+        let mut client = begin(
+            &world,
+            &["vm", "try", "dev", "-n", "3", "--", "sleep", "1000"],
+        );
         eventually("the forks to run", LIMIT, || {
             let all = world.run(["ps", "-q"]).text();
             if all.lines().count() == 4 {
@@ -202,12 +215,7 @@ fn no_fork_is_left_when_the_client_is_interrupted_or_killed() {
                 Err(all)
             }
         });
-        match signal {
-            "KILL" => kill(client.id()),
-            _ => banger_testkit::world::signal(client.id(), rustix::process::Signal::INT),
-        }
-        let ended = client.wait().expect("it ends");
-        assert!(!ended.success(), "{signal}: {ended:?}");
+        ends_by(&mut client, signal);
         only_dev_is_left(&world);
     }
     world.assert_nothing_corrupted();
@@ -256,24 +264,14 @@ fn of_several_forks_nothing_is_left_when_their_client_is_interrupted_or_killed()
     let world = world();
     for signal in ["INT", "KILL"] {
         world.scenario("waits");
-        let mut client = world
-            .banger(["vm", "fork", "dev", "-n", "3"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("begun");
+        let mut client = begin(&world, &["vm", "fork", "dev", "-n", "3"]);
         eventually("three forks to be made at once", LIMIT, || {
             match world.names().len() {
                 4 => Ok(()),
                 _ => Err(world.names()),
             }
         });
-        match signal {
-            "KILL" => kill(client.id()),
-            _ => banger_testkit::world::signal(client.id(), rustix::process::Signal::INT),
-        }
-        let ended = client.wait().expect("it ends");
-        assert!(!ended.success(), "{signal}: {ended:?}");
+        ends_by(&mut client, signal);
         only_dev_is_left(&world);
     }
     world.assert_nothing_corrupted();

@@ -2,7 +2,6 @@
 
 use crate::client::request::Ask;
 use crate::client::{Client, Patience, path};
-use crate::exec::signals::Signals;
 use crate::exit::Failure;
 use crate::show::Show;
 use crate::{creation, operation};
@@ -89,13 +88,7 @@ impl Forks {
             name: Some(parsed),
             ..request.clone()
         };
-        let mut signals =
-            Signals::listen().map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
-        let silent = Show {
-            quiet: true,
-            ..Show::default()
-        };
-        let made = creation::create(&self.client, silent, &request, &mut signals).await?;
+        let made = creation::one_of_several(&self.client, &request).await?;
         let fork = Fork {
             id: made.id,
             name: made.name,
@@ -118,11 +111,7 @@ impl Forks {
     /// The first fault, once all were asked for.
     pub async fn delete(&self) -> Result<(), Fault> {
         let names = self.names.take();
-        let silent = Show {
-            quiet: true,
-            ..Show::default()
-        }
-        .progress();
+        let silent = Show::silent().progress();
         let deleting = names
             .iter()
             .map(|name| operation::delete(&self.client, name, &silent));

@@ -317,11 +317,7 @@ async fn files(client: &Client, fork: &Fork) -> Result<Vec<u8>, Failure> {
 
 /// Makes a fork a machine as any other; its name then.
 async fn keep(client: &Client, fork: &Fork, name: Option<&SandboxName>) -> Result<String, Fault> {
-    let silent = crate::show::Show {
-        quiet: true,
-        ..crate::show::Show::default()
-    }
-    .progress();
+    let silent = crate::show::Show::silent().progress();
     let stays = SetRequest {
         keep: true,
         ..SetRequest::default()

@@ -4,15 +4,12 @@ use super::App;
 use super::options::Reference;
 use crate::client::Client;
 use crate::creation;
-use crate::exec::signals::Signals;
 use crate::exit::{Exit, Failure};
-use crate::show::Show;
 use banger_model::label::Label;
 use banger_model::publish::Publication;
 use banger_model::snapshot::Tag;
 use banger_model::{SandboxName, Wait};
-use banger_proto::fault::{Fault, FaultCode};
-use banger_proto::owner::sandbox::{CreateRequest, ForkOf, Sandbox};
+use banger_proto::owner::sandbox::{CreateRequest, ForkOf};
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use std::cell::Cell;
@@ -117,42 +114,25 @@ impl Fork {
             if failed.get() {
                 return Ok(None);
             }
-            let made = self.one_of_several(client, name.clone(), &moment).await;
+            let request = self.request(name.clone(), Some(moment.clone()));
+            let made = creation::one_of_several(client, &request).await;
             failed.set(failed.get() || made.is_err());
             made.map(Some)
         });
-        let mut making = stream::iter(making).buffered(AT_ONCE);
+        let all: Vec<_> = stream::iter(making).buffered(AT_ONCE).collect().await;
+        drop(progress);
         let (mut forks, mut failure) = (Vec::new(), None);
-        while let Some(made) = making.next().await {
+        for made in all {
             match made {
-                Ok(Some(fork)) if app.show.json => forks.push(fork),
-                Ok(Some(fork)) => app.created(&fork)?,
-                Ok(None) => {}
+                Ok(fork) => forks.extend(fork),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        if app.show.json {
-            app.show.json(&forks)?;
+        match app.show.json {
+            true => app.show.json(&forks)?,
+            false => forks.iter().try_for_each(|fork| app.created(fork))?,
         }
         failure.map_or(Ok(Exit::Success), Err)
-    }
-
-    async fn one_of_several(
-        &self,
-        client: &Client,
-        name: Option<SandboxName>,
-        moment: &str,
-    ) -> Result<Sandbox, Failure> {
-        // Each of them is cancelled when this program is interrupted.
-        let listening = Signals::listen();
-        let mut signals =
-            listening.map_err(|error| Fault::from_error(FaultCode::Failed, &error))?;
-        let silent = Show {
-            quiet: true,
-            ..Show::default()
-        };
-        let request = self.request(name, Some(moment.to_owned()));
-        creation::create(client, silent, &request, &mut signals).await
     }
 
     fn request(&self, name: Option<SandboxName>, moment: Option<String>) -> CreateRequest {

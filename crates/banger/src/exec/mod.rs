@@ -141,10 +141,7 @@ pub async fn run_to(
     start.session = session::random_id()
         .map_err(|error| Fault::from_error(FaultCode::Failed, &error))
         .map_err(|fault| Failure::from(fault).around())?;
-    let silent = Show {
-        quiet: true,
-        ..Show::default()
-    };
+    let silent = Show::silent();
     let output = output::Output::to(out, err);
     pump::Pump::new(client, reference, silent, start, output, signals)
         .run()

@@ -61,6 +61,15 @@ impl Show {
         }
     }
 
+    /// One that shows nothing: for what goes on beside others, or behind something that is shown.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self {
+            quiet: true,
+            ..Self::default()
+        }
+    }
+
     /// Writes text to standard output as it is.
     ///
     /// # Errors
