@@ -84,7 +84,11 @@ pub fn claim(layout: &Layout) -> Result<Option<Claim>, Fault> {
     Ok(Some(Claim { _lock: lock }))
 }
 
-fn make(directory: &Path) -> Result<(), Fault> {
+/// Makes a directory of banger's own, for its owner alone, where there is none.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make(directory: &Path) -> Result<(), Fault> {
     let made = std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

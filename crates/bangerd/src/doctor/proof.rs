@@ -7,15 +7,15 @@ use crate::host;
 use crate::host_network::Helped;
 use crate::layout::Layout;
 use crate::operation::new_id;
+use crate::serve;
 use crate::services::{Services, blocking};
 use banger_model::host_names::Installation;
 use banger_model::spec::NetworkMode;
 use banger_proto::fault::{Fault, FaultCode};
 use banger_proto::owner::doctor::{Baseline, Kind, Proof, Thing};
 use banger_proto::root::{ResolverState, Whose};
-use std::fs::DirBuilder;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -85,11 +85,7 @@ pub async fn record(services: &Services, looker: &Looker) -> Result<Baseline, Fa
         Fault::new(FaultCode::Failed, message).with_remedy("see whether you may write there")
     };
     // The first thing that is asked of banger on this host may be this.
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&services.layout.state);
-    made.map_err(cannot)?;
+    serve::make(&services.layout.state)?;
     let fresh = path.with_extension("json.new");
     let mut options = std::fs::OpenOptions::new();
     let mut file = options

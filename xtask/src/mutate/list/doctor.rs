@@ -9,8 +9,8 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "a baseline is made where banger has never run",
         file: "crates/bangerd/src/doctor/proof.rs",
-        from: "    made.map_err(cannot)?;\n",
-        to: "    drop(std::fs::remove_dir(&services.layout.state));\n    made.map_err(cannot)?;\n",
+        from: "    serve::make(&services.layout.state)?;\n",
+        to: "",
         test: whole(
             "doctor::a_baseline_is_made_where_banger_has_never_run_or_says_where_it_cannot_write",
         ),
