@@ -52,11 +52,9 @@ pub(super) fn retire(root: &Root, lacks: bool, warnings: &mut Vec<String>) -> Op
     }
 }
 
-/// Looks for them as [`retire`] will.
+/// Looks for them as [`retire`] will; not for servers, of whom nothing is read from the disk.
 pub(super) fn rehearse(root: &Root) {
-    if !survey(root).is_empty() {
-        drop(servers(root));
-    }
+    drop(survey(root));
 }
 
 /// Files of keys, their public halves and certificates (sshd(8), "FILES").
