@@ -4,6 +4,7 @@ use crate::agent::Shared;
 use crate::channels::Channels;
 use crate::fault::fault;
 use crate::link::{Reply, ReplyTo};
+use crate::root::Root;
 use crate::session::{self, Session};
 use crate::{dial, files, health, ports, usage};
 use banger_proto::fault::FaultCode;
@@ -167,9 +168,11 @@ async fn configure(agent: &Shared, wanted: Configure) -> Result<Answer, GuestFau
     let root = agent.world.root().await?;
     let machine = Arc::clone(&agent.world.machine);
     let environment = wanted.environment.clone();
-    let configured = blocking(move || machine.configure(&root, &wanted)).await?;
+    let inside = Arc::clone(&root);
+    let configured = blocking(move || machine.configure(&inside, &wanted)).await?;
     agent.environment.replace(environment);
     agent.configured.set(true);
+    settle_later(agent, root);
     Ok(Answer::Configured(configured))
 }
 
@@ -193,13 +196,20 @@ async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
     agent.environment.replace(environment);
     agent.configured.set(true);
     agent.begin_anew();
+    settle_later(agent, root);
+    Ok(Answer::Configured(configured))
+}
+
+/// What follows behind the answer, if anything does.
+fn settle_later(agent: &Shared, root: Arc<Root>) {
     let machine = Arc::clone(&agent.world.machine);
     let settling = spawn_local(async move {
         tokio::time::sleep(LULL).await;
         let _ = spawn_blocking(move || machine.settle(&root)).await;
     });
-    agent.settling.replace(Some(settling.abort_handle()));
-    Ok(Answer::Configured(configured))
+    if let Some(earlier) = agent.settling.replace(Some(settling.abort_handle())) {
+        earlier.abort();
+    }
 }
 
 /// The host asks for it before it saves the guest or copies its disks.

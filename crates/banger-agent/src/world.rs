@@ -30,10 +30,10 @@ pub trait Machine: Send + Sync {
     /// As [`Machine::configure`].
     fn resume(&self, root: &Root, wanted: &Resumed) -> Result<Configured, GuestFault>;
 
-    /// What may follow behind the answer to a resume. May take long: it is called on a thread of its own.
+    /// What may follow behind the answer to a configuration or a resume. May take long: it is called on a thread of its own.
     fn settle(&self, root: &Root);
 
-    /// How far the image's init is; [`InitState::Starting`] until a resume is settled.
+    /// How far the image's init is; [`InitState::Starting`] until what follows is settled.
     fn init_state(&self, root: &Root) -> InitState;
 
     /// Grows the file system of a disk to all that the disk has by now, and says how many bytes that are. May

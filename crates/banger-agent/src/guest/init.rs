@@ -71,16 +71,21 @@ pub(super) fn watch(root: &Root) -> Result<(), Errno> {
         SETTLED,
         b"\n",
     ];
+    want(root, "banger-settled.service", &unit.concat())
+}
+
+/// Writes a unit that is started with the default target; it lives in `/run`.
+pub(super) fn want(root: &Root, name: &str, unit: &[u8]) -> Result<(), Errno> {
     root.make_directories(b"/run/systemd/system/default.target.wants")?;
     let directory = root.make_directories(b"/run/systemd/system")?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o644);
-    let file = rustix::fs::openat(&directory, "banger-settled.service", flags, mode)?;
+    let file = rustix::fs::openat(&directory, name, flags, mode)?;
     let mut file = fs::File::from(file);
-    let written = io_write(&mut file, &unit.concat());
+    let written = io_write(&mut file, unit);
     written?;
-    let link = "default.target.wants/banger-settled.service";
-    match rustix::fs::symlinkat("../banger-settled.service", &directory, link) {
+    let link = format!("default.target.wants/{name}");
+    match rustix::fs::symlinkat(format!("../{name}"), &directory, link) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     }

@@ -7,7 +7,8 @@
 use super::program::{Failure, Program, Work};
 use crate::fault::reason;
 use crate::root::Root;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, statat};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,10 +17,10 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 const DIRECTORY: &[u8] = b"/etc/ssh";
-const KEYGEN: &str = "/usr/bin/ssh-keygen";
+pub(super) const KEYGEN: &str = "/usr/bin/ssh-keygen";
 /// How long new keys may take: an emulated processor looks for an RSA key for seconds, and for minutes
 /// where many guests share one of the host's. Without keys a server ends.
-const LIMIT: Duration = Duration::from_secs(600);
+pub(super) const LIMIT: Duration = Duration::from_secs(600);
 const SERVER: &str = "sshd";
 
 /// Servers that wait for keys.
@@ -36,20 +37,59 @@ pub(super) fn retire(root: &Root, lacks: bool, warnings: &mut Vec<String>) -> Op
     let servers = servers(root);
     let all = || servers.iter();
     all().for_each(|server| signal(server, Signal::STOP));
-    let directory = root.open(DIRECTORY, OFlags::DIRECTORY | OFlags::PATH, Mode::empty());
-    let removed = directory.and_then(|directory| {
-        let remove = |name: &String| rustix::fs::unlinkat(&directory, name, AtFlags::empty());
-        keys.iter().try_for_each(remove)
-    });
-    match removed {
-        Ok(()) => Some(Retired(servers)),
+    match unlink(root, &keys) {
+        Ok(_) => Some(Retired(servers)),
         Err(errno) => {
-            let why = reason(errno);
-            warnings.push(format!("cannot remove the ssh server's host keys: {why}"));
+            warnings.push(kept(errno));
             all().for_each(|server| signal(server, Signal::CONT));
             None
         }
     }
+}
+
+fn unlink(root: &Root, keys: &[String]) -> Result<OwnedFd, Errno> {
+    let directory = root.open(DIRECTORY, OFlags::DIRECTORY | OFlags::PATH, Mode::empty())?;
+    let remove = |name: &String| rustix::fs::unlinkat(&directory, name, AtFlags::empty());
+    keys.iter().try_for_each(remove)?;
+    Ok(directory)
+}
+
+fn kept(errno: Errno) -> String {
+    let why = reason(errno);
+    format!("cannot remove the ssh server's host keys: {why}")
+}
+
+/// Takes the host keys away where no server runs yet, and leaves an empty one in their place: a sign
+/// that [`are_lacking`] finds. Whether there were any, and they are gone.
+pub(super) fn remove(root: &Root, warnings: &mut Vec<String>) -> bool {
+    let keys = survey(root);
+    let Some(first) = keys.iter().find(|name| is_private(name)) else {
+        return false;
+    };
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let removed = unlink(root, &keys)
+        .and_then(|directory| rustix::fs::openat(directory, first, flags, Mode::RUSR));
+    let outcome = removed.map_err(kept);
+    let is_gone = outcome.is_ok();
+    warnings.extend(outcome.err());
+    is_gone
+}
+
+/// Whether an earlier boot took keys away, and did not come to make others.
+pub(super) fn are_lacking(root: &Root) -> bool {
+    let keys = survey(root);
+    let mut private = keys.iter().filter(|name| is_private(name));
+    private.any(|name| {
+        let found = root
+            .open_parent(format!("/etc/ssh/{name}").as_bytes())
+            .and_then(|(parent, name)| statat(parent, name, AtFlags::SYMLINK_NOFOLLOW));
+        let is_file = |stat: &Stat| FileType::from_raw_mode(stat.st_mode).is_file();
+        found.is_ok_and(|stat| is_file(&stat) && stat.st_size == 0)
+    })
+}
+
+fn is_private(name: &str) -> bool {
+    name.ends_with("_key")
 }
 
 /// Looks for them as [`retire`] will; not for servers, of whom nothing is read from the disk.
@@ -68,6 +108,11 @@ fn survey(root: &Root) -> Vec<String> {
 }
 
 impl Retired {
+    /// Where no server had the keys that are gone.
+    pub(super) const fn none_served() -> Self {
+        Self(Vec::new())
+    }
+
     /// Makes keys with the image's own program, and has the servers take them.
     pub(super) fn replace(self, root: &Root, work: &Work<'_>) -> Result<(), Failure> {
         let program = Program {

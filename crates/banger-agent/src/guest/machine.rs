@@ -5,7 +5,7 @@ use super::place::Placer;
 use super::program::{Background, Turn};
 use super::resume::{Rest, Unsettled};
 use super::supervisor::{self, Request};
-use super::{console, grow, identity, init, keys, mounts, network, power};
+use super::{console, grow, identity, init, keys, mounts, moved, network, power};
 use crate::fault::{failed_io, fault, io_reason, reason};
 use crate::root::Root;
 use crate::world::Machine;
@@ -81,6 +81,21 @@ impl Guest {
         self.state().boot_warnings.push(warning);
     }
 
+    /// Of a boot, before anything of the image runs: nothing is interrupted.
+    fn have_keys_made(
+        &self,
+        state: &mut State,
+        root: &Root,
+        starts_init: bool,
+        warnings: &mut Vec<String>,
+    ) {
+        if starts_init {
+            warnings.extend(moved::have_systemd_make_keys(root).err());
+        } else {
+            state.lack_keys(self.background.interrupt());
+        }
+    }
+
     /// The rest of a resume is done, unless there was another one.
     fn settled(&self, turn: Turn, warnings: Vec<String>) {
         warnings.iter().for_each(console::error);
@@ -118,7 +133,12 @@ impl Machine for Guest {
         let starts_init = init::choose(root, wanted.init)?;
         let mut warnings = state.earlier_warnings();
         warnings.extend(refresh(wanted.time, &wanted.entropy));
+        let boots = state.started == Started::Nothing;
+        let lacks_keys = boots && moved::forget_another(root, wanted.machine_id, &mut warnings);
         state.identify(root, wanted, &mut warnings);
+        if lacks_keys {
+            self.have_keys_made(&mut state, root, starts_init, &mut warnings);
+        }
         let applied = network::apply(state.network.as_ref(), wanted.network.as_ref());
         match applied {
             Ok(()) => state.network.clone_from(&wanted.network),

@@ -23,6 +23,7 @@ mod keys;
 mod machine;
 mod modules;
 mod mounts;
+mod moved;
 mod netlink;
 mod network;
 mod place;

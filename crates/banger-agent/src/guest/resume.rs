@@ -4,7 +4,7 @@
 use super::keys::{self, Retired};
 use super::machine::State;
 use super::program::{Failure, Program, Turn, Work};
-use super::{hooks, identity, network, units};
+use super::{hooks, identity, moved, network, units};
 use crate::root::Root;
 use banger_proto::guest::message::Resumed;
 use rustix::fs::{AtFlags, unlinkat};
@@ -28,6 +28,8 @@ pub(super) struct Unsettled {
 #[derive(Debug)]
 pub(super) struct Rest {
     pub(super) turn: Turn,
+    /// A boot leaves nothing but keys to do.
+    is_boot: bool,
     is_another: bool,
     retired: Option<Retired>,
     has_init: bool,
@@ -36,6 +38,16 @@ pub(super) struct Rest {
 }
 
 impl State {
+    /// Has host keys made behind the answer to a boot's configuration.
+    pub(super) fn lack_keys(&mut self, turn: Turn) {
+        self.unsettled = Some(Unsettled {
+            turn,
+            is_another: true,
+            lacks_keys: true,
+        });
+        self.rest = Some(Rest::of_boot(turn));
+    }
+
     /// Makes the guest whoever it is now. Time and entropy are new already: ids are random.
     pub(super) fn renew(
         &mut self,
@@ -50,6 +62,7 @@ impl State {
             || self.machine_id != Some(configure.machine_id);
         let mut retired = None;
         if is_another {
+            moved::interrupt(root);
             let lacks_keys = before.is_some_and(|before| before.lacks_keys);
             retired = keys::retire(root, lacks_keys, warnings);
         }
@@ -67,6 +80,7 @@ impl State {
         });
         self.rest = Some(Rest {
             turn,
+            is_boot: false,
             is_another,
             retired,
             has_init: self.has_init(),
@@ -78,8 +92,23 @@ impl State {
     }
 }
 
+impl Rest {
+    /// Host keys are to be made after a boot.
+    fn of_boot(turn: Turn) -> Self {
+        Self {
+            turn,
+            is_boot: true,
+            is_another: true,
+            retired: Some(Retired::none_served()),
+            has_init: false,
+            name: String::new(),
+            id: String::new(),
+        }
+    }
+}
+
 /// Two guests that boot from copies of one disk would add the same bytes to their kernels.
-fn forget_random_seed(root: &Root) {
+pub(super) fn forget_random_seed(root: &Root) {
     if let Ok((directory, name)) = root.open_parent(RANDOM_SEED) {
         // None is as good.
         let _ = unlinkat(directory, name, AtFlags::empty());
@@ -105,6 +134,9 @@ impl Rest {
         note(identity::doubt_clock(&source).map_or(Ok(()), |doubt| Err(Failure::Failed(doubt))))?;
         if let Some(retired) = self.retired {
             note(retired.replace(root, work))?;
+        }
+        if self.is_boot {
+            return Some(warnings);
         }
         if self.has_init {
             note(restart_units(root, self.is_another, work))?;

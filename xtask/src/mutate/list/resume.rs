@@ -5,6 +5,36 @@ use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
     Mutation {
+        holds: "a machine that boots its own disk keeps its host keys",
+        file: "crates/banger-agent/src/guest/moved.rs",
+        from: "    if is_of(root, id) {\n",
+        to: "    if false && is_of(root, id) {\n",
+        test: unit(
+            "banger-agent",
+            "guest::moved::t1::a_machine_that_boots_its_own_disk_keeps_its_keys_and_its_seed",
+        ),
+    },
+    Mutation {
+        holds: "a disk without an id is nobody's",
+        file: "crates/banger-agent/src/guest/moved.rs",
+        from: "    found.trim_ascii() == identity",
+        to: "    found.len() < 32 || found.trim_ascii() == identity",
+        test: unit(
+            "banger-agent",
+            "guest::moved::t1::keys_of_another_machine_and_of_an_image_go",
+        ),
+    },
+    Mutation {
+        holds: "keys that a boot did not come to make are made by the next",
+        file: "crates/banger-agent/src/guest/moved.rs",
+        from: "        return lacks_keys;\n",
+        to: "        return false;\n",
+        test: unit(
+            "banger-agent",
+            "guest::moved::t1::what_a_boot_did_not_come_to_is_the_next_ones",
+        ),
+    },
+    Mutation {
         holds: "a template's guest has rehearsed what each after it begins with",
         file: "crates/bangerd/src/sandbox/saving.rs",
         from: "            self.rehearse().await;\n",
