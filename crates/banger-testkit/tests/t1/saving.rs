@@ -80,6 +80,7 @@ impl Place {
             accelerator: Accelerator::Tcg,
             paths,
             durable: true,
+            generation_id: true,
             resume,
         }
     }

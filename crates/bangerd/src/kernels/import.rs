@@ -67,14 +67,28 @@ fn build_vmlinux(
     ))
 }
 
-/// Makes the module disk and takes the boot modules out; the disk's digest.
+/// What the modules of a kernel tell.
+struct Modules {
+    /// Of the module disk, if there are any.
+    sha256: Option<String>,
+    /// See [`KernelManifest::generation_id`].
+    generation_id: bool,
+}
+
+/// The driver of the VM generation id (`drivers/virt/vmgenid.c`).
+const GENERATION_ID: &str = "vmgenid";
+
+/// Makes the module disk and takes the boot modules out.
 fn build_modules(
     files: &mut SourceFiles,
     directory: &Path,
     progress: &Progress,
-) -> Result<Option<String>, KernelError> {
+) -> Result<Modules, KernelError> {
     if files.modules.is_empty() {
-        return Ok(None);
+        return Ok(Modules {
+            sha256: None,
+            generation_id: true,
+        });
     }
     progress.stage("reading the modules");
     let set = boot_modules::survey(&files.modules, progress)?;
@@ -99,7 +113,10 @@ fn build_modules(
         files.modules.values().map(|file| file.size).sum(),
     )?;
     modules_disk::build(&path, &files.modules, progress)?;
-    Ok(Some(file_digest(&path)?))
+    Ok(Modules {
+        sha256: Some(file_digest(&path)?),
+        generation_id: set.may_have(GENERATION_ID),
+    })
 }
 
 /// A module tree of another kernel would be refused by this one, module for module.
@@ -124,7 +141,7 @@ pub(super) fn build(
     progress.stage("unpacking the kernel");
     let (sha256, version) = build_vmlinux(&files, directory)?;
     check_same_version(&files, version.as_deref())?;
-    let modules_sha256 = build_modules(&mut files, directory, progress)?;
+    let modules = build_modules(&mut files, directory, progress)?;
     let manifest = KernelManifest {
         name: name.clone(),
         version: version
@@ -137,7 +154,8 @@ pub(super) fn build(
             .map_err(DiskError::io("look at", directory))?
             .len(),
         sha256,
-        modules_sha256,
+        modules_sha256: modules.sha256,
+        generation_id: modules.generation_id,
         origin,
         imported: seconds_now().map_err(DiskError::io("date", directory))?,
     };

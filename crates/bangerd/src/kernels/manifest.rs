@@ -31,6 +31,9 @@ pub struct KernelManifest {
     pub sha256: String,
     /// SHA-256 of `modules.ext4`, in hexadecimal, if it has modules.
     pub modules_sha256: Option<String>,
+    /// Whether it may know the VM generation id device (`CONFIG_VMGENID`): not where its own lists of modules
+    /// and of what is built in say that it does not.
+    pub generation_id: bool,
     /// Where it came from, for people to read.
     pub origin: String,
     /// When it was imported, in seconds of the Unix epoch.
@@ -48,8 +51,15 @@ struct Stored {
     sha256: String,
     #[serde(default)]
     modules_sha256: Option<String>,
+    #[serde(default = "may_know")]
+    generation_id: bool,
     origin: String,
     imported: u64,
+}
+
+/// Of a kernel that was imported before anybody looked.
+const fn may_know() -> bool {
+    true
 }
 
 /// What every form has, older and newer.
@@ -67,6 +77,7 @@ fn to_json(manifest: &KernelManifest) -> serde_json::Result<Vec<u8>> {
         length: manifest.length,
         sha256: manifest.sha256.clone(),
         modules_sha256: manifest.modules_sha256.clone(),
+        generation_id: manifest.generation_id,
         origin: manifest.origin.clone(),
         imported: manifest.imported,
     })?;
@@ -97,6 +108,7 @@ fn from_json(directory: &Path, bytes: &[u8]) -> Result<KernelManifest, KernelErr
         length: stored.length,
         sha256: stored.sha256,
         modules_sha256: stored.modules_sha256,
+        generation_id: stored.generation_id,
         origin: stored.origin,
         imported: stored.imported,
     })
@@ -137,6 +149,7 @@ mod tests {
             architecture: "x86_64".to_owned(),
             sha256: "00".repeat(32),
             modules_sha256: None,
+            generation_id: false,
             origin: "somewhere".to_owned(),
             imported: 1_700_000_000,
         }
@@ -147,6 +160,16 @@ mod tests {
         let bytes = to_json(&manifest()).expect("is written");
         let read = from_json(Path::new("/k"), &bytes).expect("is read");
         assert_eq!(read, manifest());
+    }
+
+    #[test]
+    fn one_that_was_imported_before_anybody_looked_may_know_the_generation_id() {
+        let bytes = to_json(&manifest()).expect("is written");
+        let text = String::from_utf8(bytes).expect("is text");
+        let old = text.replace("\"generation_id\": false,", "");
+        assert_ne!(old, text);
+        let read = from_json(Path::new("/k"), old.as_bytes()).expect("is read");
+        assert!(read.generation_id);
     }
 
     #[test]

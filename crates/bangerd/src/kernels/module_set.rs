@@ -112,6 +112,12 @@ impl ModuleSet {
         order
     }
 
+    /// Whether there may be a module of that name, or the same built in: there may be anything where nothing
+    /// tells what is built in.
+    pub(super) fn may_have(&self, name: &str) -> bool {
+        self.builtin.is_empty() || self.builtin.contains(name) || self.modules.contains_key(name)
+    }
+
     /// All modules by name, in the order of their names.
     pub(super) fn modules(&self) -> impl Iterator<Item = (&str, &Module)> {
         let all = self.modules.iter();
@@ -178,6 +184,15 @@ mod tests {
         let order = set.load_order(&["ext4", "overlay"], true);
         assert!(order.modules.is_empty());
         assert_eq!(order.missing, BTreeSet::from(["overlay".to_owned()]));
+    }
+
+    #[test]
+    fn a_kernel_may_have_what_is_listed_or_anything_where_nothing_is() {
+        let set = virtio();
+        assert!(set.may_have("virtio_rng") && set.may_have("jbd2"));
+        assert!(!set.may_have("vmgenid"));
+        let unlisted = ModuleSet::new([module("kernel/virtio/virtio.ko", &[])], "");
+        assert!(unlisted.may_have("vmgenid"));
     }
 
     #[test]

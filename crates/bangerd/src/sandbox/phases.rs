@@ -154,6 +154,7 @@ fn machine(
         accelerator: ready.accelerator,
         paths,
         durable: !spec.ephemeral,
+        generation_id: ready.kernel.manifest.generation_id,
         resume: None,
     }
 }

@@ -37,6 +37,7 @@ impl World {
                 architecture: "x86_64".to_owned(),
                 sha256: sha256.to_owned(),
                 modules_sha256: None,
+                generation_id: true,
                 origin: String::new(),
                 length: 0,
                 imported: 0,

@@ -178,6 +178,7 @@ fn a_package_becomes_a_kernel_with_modules() {
     let kernel = imported.expect("is imported");
     assert_eq!(kernel.manifest.version, "6.1.0-1-cloud-amd64");
     assert!(kernel.manifest.modules_sha256.is_some());
+    assert!(!kernel.manifest.generation_id, "its list says so");
     let names = kernel
         .boot_modules
         .iter()

@@ -58,6 +58,7 @@ impl Boot {
             accelerator: Accelerator::Kvm,
             paths: SandboxPaths { state, runtime },
             durable: false,
+            generation_id: false,
             resume: None,
         };
         Self { prober, machine }

@@ -39,10 +39,11 @@ pub fn arguments(machine: &Machine) -> Vec<OsString> {
         drive(&mut line, disk, machine.durable);
     }
     network(&mut line, machine.network);
-    // Entropy for guests whose processor gives none, and a generation number that changes with each
-    // start, by which newer kernels notice a restored snapshot.
+    // Entropy for guests whose processor gives none.
     line.option("-device", "virtio-rng-pci");
-    line.option("-device", "vmgenid,guid=auto");
+    if machine.generation_id {
+        line.option("-device", "vmgenid,guid=auto");
+    }
     line.0
 }
 
@@ -91,6 +92,9 @@ fn memory(line: &mut CommandLine, machine: &Machine) {
     let mib = machine.memory.mib();
     line.option("-m", format!("{mib}M"));
     line.option("-global", "migration.send-configuration=off");
+    // QEMU would have the guest tell the link of its address (and again, for a while): of the one that it was
+    // saved with, which may be another's, before the agent has given it its own.
+    line.option("-global", "migration.announce-rounds=0");
     let Some(saved) = &machine.resume else {
         line.option(
             "-object",

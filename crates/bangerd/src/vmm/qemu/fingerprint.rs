@@ -61,6 +61,7 @@ fn plain(machine: &Machine) -> Machine {
         vcpu: machine.vcpu,
         memory: machine.memory,
         accelerator: machine.accelerator,
+        generation_id: machine.generation_id,
     }
 }
 
@@ -100,6 +101,7 @@ mod tests {
                 runtime: "/b/r".into(),
             },
             durable: true,
+            generation_id: true,
             resume: None,
         }
     }
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn each_thing_that_the_guest_sees_counts() {
         type Change = fn(&mut Machine);
-        let changes: [Change; 9] = [
+        let changes: [Change; 10] = [
             |_| {},
             |machine| machine.vcpu = 3.try_into().expect("in range"),
             |machine| machine.memory = 1024.try_into().expect("in range"),
@@ -148,6 +150,7 @@ mod tests {
             |machine| machine.disks[1].read_only = true,
             |machine| machine.disks[1].role = DiskRole::Work,
             |machine| machine.disks.reverse(),
+            |machine| machine.generation_id = false,
         ];
         let digests: std::collections::BTreeSet<_> = changes
             .iter()

@@ -23,6 +23,7 @@ fn machine_under(directory: &Path) -> Machine {
         accelerator: Accelerator::Tcg,
         paths: SandboxPaths::of(&layout, id),
         durable: true,
+        generation_id: true,
         resume: None,
     }
 }
@@ -94,6 +95,17 @@ fn a_guest_that_goes_on_has_its_memory_from_a_file_that_nobody_writes_to() {
 fn a_probe_has_neither_disk_nor_network() {
     let text = shown(&machine_under(Path::new("/b")));
     assert!(!text.contains("-blockdev") && !text.contains("-netdev"));
+}
+
+#[test]
+fn a_kernel_that_knows_no_generation_id_has_none() {
+    let known = shown(&full_machine());
+    let unknown = shown(&Machine {
+        generation_id: false,
+        ..full_machine()
+    });
+    assert!(known.contains("-device vmgenid,guid=auto"));
+    assert!(!unknown.contains("vmgenid"));
 }
 
 #[test]

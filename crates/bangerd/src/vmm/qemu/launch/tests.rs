@@ -92,6 +92,7 @@ mod t1 {
             accelerator: Accelerator::Tcg,
             paths,
             durable: true,
+            generation_id: true,
             resume: None,
         }
     }
