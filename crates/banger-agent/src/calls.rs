@@ -154,6 +154,7 @@ async fn simple(agent: Rc<Shared>, call: Call) -> Result<Answer, GuestFault> {
         Call::Health => health(&agent).await,
         Call::Usage => blocking(|| Ok(Answer::Usage(usage::survey()))).await,
         Call::Sync => sync(&agent).await,
+        Call::LeaveNetwork => leave_network(&agent).await,
         Call::Shutdown => shutdown(&agent).await,
         Call::Grow { disk } => grow(&agent, disk).await,
         other => {
@@ -223,6 +224,13 @@ async fn sync(agent: &Shared) -> Result<Answer, GuestFault> {
         Ok(Answer::Done)
     })
     .await
+}
+
+/// The host asks for it before it saves the guest of a template.
+async fn leave_network(agent: &Shared) -> Result<Answer, GuestFault> {
+    let _turn = agent.configuring.lock().await;
+    let machine = Arc::clone(&agent.world.machine);
+    blocking(move || machine.leave_network().map(|()| Answer::Done)).await
 }
 
 async fn health(agent: &Shared) -> Result<Answer, GuestFault> {

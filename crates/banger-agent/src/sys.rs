@@ -1,8 +1,10 @@
 //! The only room with unsafe code: what neither the standard library nor rustix does safely.
 #![expect(
     unsafe_code,
-    reason = "steps between fork and exec, waiting for files, two ioctls of /dev/random, one of ext4, signals by number, a scheduling policy"
+    reason = "steps between fork and exec, waiting for files, two ioctls of /dev/random, one of ext4, three of interfaces, signals by number, a scheduling policy"
 )]
+
+pub(crate) mod interface;
 
 use rustix::io;
 use rustix::process::Signal;

@@ -33,6 +33,12 @@ pub trait Machine: Send + Sync {
     /// What may follow behind the answer to a configuration or a resume. May take long: it is called on a thread of its own.
     fn settle(&self, root: &Root);
 
+    /// The guest will be saved as nobody's: gives up what it has of a network.
+    ///
+    /// # Errors
+    /// What of it stays.
+    fn leave_network(&self) -> Result<(), GuestFault>;
+
     /// How far the image's init is; [`InitState::Starting`] until what follows is settled.
     fn init_state(&self, root: &Root) -> InitState;
 

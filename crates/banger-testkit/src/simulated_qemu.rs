@@ -158,6 +158,16 @@ struct Host {
     disks: Arc<SimulatedDisks>,
 }
 
+impl Host {
+    fn remembers(&self) -> Result<(), GuestFault> {
+        let message = "it has forgotten how".to_owned();
+        let code = FaultCode::Failed;
+        self.resumes
+            .then_some(())
+            .ok_or(GuestFault { code, message })
+    }
+}
+
 impl Machine for Host {
     fn greet(&self, _: &HostHello) {}
 
@@ -173,13 +183,7 @@ impl Machine for Host {
 
     fn resume(&self, _: &Root, wanted: &Resumed) -> Result<Configured, GuestFault> {
         let name = &wanted.configure.hostname;
-        if !self.resumes {
-            let message = "it has forgotten how".to_owned();
-            return Err(GuestFault {
-                code: FaultCode::Failed,
-                message,
-            });
-        }
+        self.remembers()?;
         println!("simulated guest {name} has resumed");
         self.machine.set_hostname(name);
         Ok(Configured {
@@ -190,6 +194,10 @@ impl Machine for Host {
     }
 
     fn settle(&self, _: &Root) {}
+
+    fn leave_network(&self) -> Result<(), GuestFault> {
+        self.remembers()
+    }
 
     fn init_state(&self, _: &Root) -> InitState {
         InitState::None

@@ -1,18 +1,19 @@
 //! The guest behind [`Machine`].
 
 use super::boot_id::BootId;
+use super::network::Card;
 use super::place::Placer;
 use super::program::{Background, Turn};
 use super::resume::{Rest, Unsettled};
 use super::supervisor::{self, Request};
-use super::{console, grow, identity, init, keys, mounts, moved, network, power};
+use super::{console, grow, identity, init, keys, mounts, moved, power};
 use crate::fault::{failed_io, fault, io_reason, reason};
 use crate::root::Root;
 use crate::world::Machine;
 use banger_proto::fault::FaultCode;
 use banger_proto::guest::hello::{HostHello, UnixTime};
 use banger_proto::guest::message::{
-    Configure, Configured, GrowDisk, GuestFault, InitChoice, InitState, NetworkConfig, Resumed,
+    Configure, Configured, GrowDisk, GuestFault, InitChoice, InitState, Resumed,
 };
 use rustix::fs::{AtFlags, FileType, statat};
 use std::os::fd::AsFd;
@@ -38,7 +39,7 @@ pub(super) struct State {
     started: Started,
     /// Who it is, once it was told.
     pub(super) machine_id: Option<[u8; 16]>,
-    pub(super) network: Option<NetworkConfig>,
+    pub(super) card: Card,
     placer: Placer,
     pub(super) boot_id: BootId,
     /// What could not be done at boot.
@@ -64,7 +65,7 @@ impl Guest {
             state: Mutex::new(State {
                 started: Started::Nothing,
                 machine_id: None,
-                network: None,
+                card: Card::default(),
                 placer: Placer::new("/run/banger/over".into()),
                 boot_id: BootId::new("/run/banger/over/boot-id".into()),
                 boot_warnings: Vec::new(),
@@ -139,11 +140,7 @@ impl Machine for Guest {
         if lacks_keys {
             self.have_keys_made(&mut state, root, starts_init, &mut warnings);
         }
-        let applied = network::apply(state.network.as_ref(), wanted.network.as_ref());
-        match applied {
-            Ok(()) => state.network.clone_from(&wanted.network),
-            Err(warning) => warnings.push(warning),
-        }
+        warnings.extend(state.card.apply(wanted.network.as_ref()).err());
         state.start(root, starts_init, &mut warnings)?;
         Ok(state.configured(warnings))
     }
@@ -175,6 +172,11 @@ impl Machine for Guest {
             drop(work);
             self.settled(turn, warnings);
         }
+    }
+
+    fn leave_network(&self) -> Result<(), GuestFault> {
+        let left = self.state().card.leave();
+        left.map_err(|why| fault(FaultCode::Guest, why))
     }
 
     fn init_state(&self, root: &Root) -> InitState {
@@ -252,7 +254,7 @@ impl State {
             files.push((DBUS_MACHINE_ID, machine_id.into_bytes(), 0o644));
         }
         // A guest that had a network and has none any more has no name servers.
-        let none = self.network.as_ref().map(|_| Vec::new());
+        let none = self.card.config().map(|_| Vec::new());
         let network = wanted.network.as_ref();
         let resolvers = network.map(|network| network.resolvers.clone());
         if let Some(resolvers) = resolvers.or(none) {

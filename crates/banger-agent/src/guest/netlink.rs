@@ -7,7 +7,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 // linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/if_link.h
 const NLMSG_ERROR: u16 = 2;
@@ -201,6 +201,11 @@ impl Netlink {
     pub(super) fn open() -> Result<Self> {
         let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
         socket_with(family, kind, SocketFlags::CLOEXEC, None).map(Self)
+    }
+
+    /// The socket, by which the kernel also answers what netdevice(7) has.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Sends a request and waits for its acknowledgement.

@@ -4,7 +4,7 @@
 use super::keys::{self, Retired};
 use super::machine::State;
 use super::program::{Failure, Program, Turn, Work};
-use super::{hooks, identity, moved, network, units};
+use super::{hooks, identity, moved, units};
 use crate::root::Root;
 use banger_proto::guest::message::Resumed;
 use rustix::fs::{AtFlags, unlinkat};
@@ -68,11 +68,8 @@ impl State {
         }
         self.identify(root, configure, warnings);
         warnings.extend(self.boot_id.renew(root).err());
-        let renewed = network::renew(self.network.as_ref(), configure.network.as_ref(), *mac);
-        match renewed {
-            Ok(()) => self.network.clone_from(&configure.network),
-            Err(warning) => warnings.push(warning),
-        }
+        let renewed = self.card.renew(configure.network.as_ref(), *mac);
+        warnings.extend(renewed.err());
         self.unsettled = Some(Unsettled {
             turn,
             is_another,

@@ -30,6 +30,7 @@ pub(crate) struct Recorder {
     configured: Mutex<Vec<Configure>>,
     resumed: Mutex<Vec<Resumed>>,
     settled: AtomicUsize,
+    left_network: AtomicUsize,
     prepared: AtomicUsize,
     synced: AtomicUsize,
     powered_off: AtomicUsize,
@@ -63,6 +64,13 @@ impl Machine for Recorder {
 
     fn settle(&self, _: &Root) {
         self.settled.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn leave_network(&self) -> Result<(), GuestFault> {
+        match self.left_network.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(()),
+            _ => Err(crate::fault::fault(FaultCode::Guest, "it has none")),
+        }
     }
 
     fn init_state(&self, _: &Root) -> InitState {

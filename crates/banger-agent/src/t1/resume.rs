@@ -171,3 +171,13 @@ fn file_systems_are_synced_on_request_and_what_follows_is_prepared_before() {
     assert_eq!(guest.machine.synced.load(Ordering::SeqCst), 1);
     assert_eq!(guest.machine.prepared.load(Ordering::SeqCst), 1);
 }
+
+#[test]
+fn a_guest_that_will_be_nobodys_leaves_its_network_on_request_and_tells_what_stays() {
+    let guest = Guest::start();
+    let mut host = guest.connect();
+    assert_eq!(host.ask(1, &Call::LeaveNetwork), Ok(Answer::Done));
+    assert_eq!(guest.machine.left_network.load(Ordering::SeqCst), 1);
+    let again = host.ask(2, &Call::LeaveNetwork).expect_err("left already");
+    assert_eq!(again.message, "it has none");
+}

@@ -123,6 +123,9 @@ pub enum Call {
     },
     /// Forgets all such connections but these, and resets those that go on. Since generation 4.
     KeepDials(Vec<SessionId>),
+    /// The guest will be saved as nobody's: its network card goes down, and gives up its addresses and
+    /// routes. It has none until the next [`Call::Resumed`] or [`Call::Configure`]. Since generation 5.
+    LeaveNetwork,
 }
 
 /// guest → host: the answer to a call. Encoded as `Result<Answer, GuestFault>`.

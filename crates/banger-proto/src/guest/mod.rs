@@ -33,7 +33,7 @@ pub use codec::{Decoder, Received};
 pub use frame::{Frame, Kind};
 
 /// The generation of the protocol that this code speaks.
-pub const GENERATION: u16 = 4;
+pub const GENERATION: u16 = 5;
 
 /// The first generation whose agents know [`message::Call::Dial`].
 pub const DIALS_SINCE: u16 = 2;
@@ -52,6 +52,9 @@ pub const RESUMES_SINCE: u16 = 4;
 
 /// The first generation whose agents know [`message::Call::DialSession`].
 pub const DIALS_LAST_SINCE: u16 = 4;
+
+/// The first generation whose agents know [`message::Call::LeaveNetwork`].
+pub const LEAVES_NETWORK_SINCE: u16 = 5;
 
 /// The name of the agent's virtio-serial port, as in `/sys/class/virtio-ports/*/name`.
 pub const PORT_NAME: &str = "banger.agent";

@@ -84,6 +84,11 @@ fn the_wire_form_of_generation_four_stays() {
     assert_eq!(encode(&Call::Resumed(resumption())), Ok(resumed));
 }
 
+#[test]
+fn the_wire_form_of_generation_five_stays() {
+    assert_eq!(encode(&Call::LeaveNetwork), Ok(vec![21]));
+}
+
 fn resumption() -> Resumed {
     Resumed {
         mac: Some([2, 3, 4, 5, 6, 7]),

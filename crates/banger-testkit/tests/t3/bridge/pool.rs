@@ -25,6 +25,11 @@ fn one_that_waited_gets_its_name_and_its_friends_when_it_is_had() {
         let found = sh(&world, "web", "getent ahostsv4 db.vm").text();
         assert_eq!(found.split_whitespace().next(), Some(&*four.to_string()));
         assert_eq!(sh(&world, "db", "hostname").text(), "db\n");
+        // Of those that its template had nothing is left.
+        let own = sh(&world, "db", "hostname --all-ip-addresses").text();
+        let mut own: Vec<IpAddr> = own.split_whitespace().flat_map(str::parse).collect();
+        own.sort();
+        assert_eq!(own, [four, six]);
         serve(&world, "db");
         for address in [four, six] {
             let told = told(&world, "web", address, PORT).expect("of one network");

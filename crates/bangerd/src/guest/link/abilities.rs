@@ -2,7 +2,8 @@
 
 use super::Link;
 use banger_proto::guest::{
-    DIALS_LAST_SINCE, DIALS_SINCE, GROWS_SINCE, RESUMES_SINCE, SYNCS_SINCE, USAGE_SINCE,
+    DIALS_LAST_SINCE, DIALS_SINCE, GROWS_SINCE, LEAVES_NETWORK_SINCE, RESUMES_SINCE, SYNCS_SINCE,
+    USAGE_SINCE,
 };
 
 impl Link {
@@ -23,6 +24,12 @@ impl Link {
     #[must_use]
     pub const fn can_sync(&self) -> bool {
         self.generation >= SYNCS_SINCE
+    }
+
+    /// Whether the agent can give up its guest's network before the guest is saved.
+    #[must_use]
+    pub const fn can_leave_network(&self) -> bool {
+        self.generation >= LEAVES_NETWORK_SINCE
     }
 
     /// Whether connections in its guest can outlive this link: with an agent of an older banger they do not.

@@ -65,7 +65,8 @@ const fn is_use(call: &Call) -> bool {
         | Call::Grow { .. }
         | Call::Sync
         | Call::Resumed(_)
-        | Call::KeepDials(_) => false,
+        | Call::KeepDials(_)
+        | Call::LeaveNetwork => false,
     }
 }
 
