@@ -2,13 +2,13 @@
 
 use banger_testkit::checks::{run, start};
 use banger_testkit::run as program;
-use banger_testkit::{Ran, World, eventually, fixtures, namespaces};
+use banger_testkit::{Ran, World, api, eventually, fixtures, namespaces};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Room for two sandboxes, an import, and what is kept free for others.
 const MIB: u64 = 256;
@@ -18,14 +18,14 @@ fn world() -> World {
 }
 
 /// All that is kept, but for the place where things are made and the room that the database gives up.
-fn kept(world: &World) -> Vec<PathBuf> {
+pub(crate) fn kept(world: &World) -> Vec<PathBuf> {
     let passing = |path: &PathBuf| path.ends_with("staging") || path.ends_with("state.reserve");
     let kept = world.kept().into_keys();
     kept.filter(|path| !passing(path)).collect()
 }
 
 /// An error that says that there is no room, and what to do.
-fn says_full(ran: &Ran) {
+pub(crate) fn says_full(ran: &Ran) {
     assert!(matches!(ran.code, Some(1 | 125)), "{ran:?}");
     assert!(ran.stderr.contains("no room"), "{}", ran.stderr);
     assert!(ran.stderr.contains("remedy"), "{}", ran.stderr);
@@ -207,6 +207,23 @@ fn imports_onto_a_full_disk_publish_nothing() {
         world.small_disk().make_room();
         let _ = world.run(kernel).good();
         let _ = world.run(image).good();
+    });
+}
+
+/// What could not even be recorded has failed before the client has sent it: it hears why, not of a broken pipe.
+#[test]
+fn who_still_sends_what_cannot_be_kept_is_told_why() {
+    namespaces::own_mounts(|| {
+        let world = world();
+        assert!(world.names().is_empty());
+        // Whether whoever was to read it has gone before or after the answer began is a race.
+        for _ in 0..40 {
+            world.small_disk().fill(4096);
+            let answer = api::send(&world, "PUT", "/v1/images/large", &[7; 8 << 20]);
+            let answer = answer.expect("it is read").body;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.contains("no room"), "{answer}");
+        }
     });
 }
 

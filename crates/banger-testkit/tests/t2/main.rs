@@ -11,5 +11,6 @@
 
 mod doctor;
 mod full_disk;
+mod import;
 mod prove;
 mod snapshots;
