@@ -11,6 +11,9 @@ pub struct ExportRequest {
     pub memory: bool,
     /// Without its image.
     pub no_image: bool,
+    /// Its disks as they are, with the secrets that make it itself: host keys, a seed. With its memory they are
+    /// that always.
+    pub with_secrets: bool,
 }
 
 /// `GET /v1/export-key`.

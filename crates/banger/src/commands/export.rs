@@ -26,8 +26,12 @@ Examples:
   banger vm export --key                        the key that this host signs with
 
 The file has the machine's disks and its image, packed and signed with this host's own key. Whatever was \
-written in the machine is in it, secrets that are files included; what banger gave to it is not: its id, \
-addresses, ports, links, labels.";
+written in the machine is in it, but for what makes it itself: ssh host keys, systemd's random seed and key of \
+credentials, which the machine that is made of it gets anew. Other secrets that are files are in it, and with \
+--memory or --with-secrets those, too. What banger gave to it is not: its id, addresses, ports, links, labels.";
+/// Said before memory is written.
+const MEMORY: &str =
+    "with memory, the file holds the keys and passwords that are in use in the machine";
 
 /// Write a machine to one file
 #[derive(Debug, Args)]
@@ -45,8 +49,11 @@ pub struct Export {
     /// Without its image, for a host that has the same one
     #[arg(long)]
     no_image: bool,
+    /// With the ssh host keys and the random seed on its disks, which are left out else
+    #[arg(long)]
+    with_secrets: bool,
     /// Print the public key that exports of this host are signed with
-    #[arg(long, conflicts_with_all = ["sandbox", "file", "memory", "no_image"])]
+    #[arg(long, conflicts_with_all = ["sandbox", "file", "memory", "no_image", "with_secrets"])]
     key: bool,
 }
 
@@ -62,7 +69,11 @@ impl Export {
         let request = ExportRequest {
             memory: self.memory,
             no_image: self.no_image,
+            with_secrets: self.with_secrets,
         };
+        if self.memory {
+            app.show.note(MEMORY);
+        }
         let file = OutputFile::begin(&path)?;
         let client = app.client().await?;
         let mut signals = app.signals()?;

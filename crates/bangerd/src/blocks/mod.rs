@@ -25,6 +25,18 @@ pub(crate) fn is_zeros(bytes: &[u8]) -> bool {
     bytes.chunks(BLOCK).all(|part| ZEROS.starts_with(part))
 }
 
+/// Makes zeros of what lies in any of the ranges; `at` is where the bytes begin in the file that they are of.
+pub(crate) fn blank(bytes: &mut [u8], at: u64, ranges: &[Range<u64>]) {
+    let end = at.saturating_add(bytes.len() as u64);
+    for range in ranges {
+        let part = range.start.max(at)..range.end.min(end);
+        let place = |place: u64| usize::try_from(place.saturating_sub(at)).ok();
+        if let (Some(start), Some(end)) = (place(part.start), place(part.end)) {
+            bytes.get_mut(start..end).unwrap_or_default().fill(0);
+        }
+    }
+}
+
 /// The runs of blocks that are not the same.
 pub(crate) fn differing(one: &[u8], two: &[u8]) -> Vec<Range<usize>> {
     let blocks = one.chunks(BLOCK).zip(two.chunks(BLOCK));

@@ -116,6 +116,11 @@ impl Layer {
         self.fs.superblock().uuid
     }
 
+    /// How many blocks it has.
+    pub(super) fn blocks(&self) -> u64 {
+        self.fs.superblock().blocks_count
+    }
+
     /// Reads what it has of a file.
     pub(super) fn file(&self, number: u32) -> Result<File, DiffError> {
         self.watch.allow(MOST_METADATA);

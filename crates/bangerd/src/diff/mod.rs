@@ -24,11 +24,13 @@ mod error;
 mod journal;
 mod layer;
 mod opening;
+mod secrets;
 mod source;
 mod tree;
 
 pub use compare::{Aspect, Change, Changes, Kind};
 pub use error::DiffError;
+pub use secrets::{Secrets, secrets};
 
 use compare::{Found, Walk};
 use layer::Layer;

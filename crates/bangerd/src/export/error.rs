@@ -1,5 +1,6 @@
 //! Why a sandbox could not be exported or imported.
 
+use crate::diff::DiffError;
 use crate::disks::DiskError;
 use banger_proto::fault::{Fault, FaultCode, chain};
 use std::io;
@@ -33,6 +34,9 @@ pub enum ExportError {
     /// It cannot be read or sent on.
     #[error("the export cannot be carried on")]
     Stream(#[source] io::Error),
+    /// Where its disks have secrets is not known.
+    #[error("cannot leave out the secrets on its disks")]
+    Secrets(#[source] DiffError),
     /// The host refused a file operation, or has no room.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -64,6 +68,10 @@ impl ExportError {
                 "if it is the key of who exported it (`banger vm export --key` there), give `--trust {key}`"
             )),
             Self::Stream(_) | Self::Key { .. } => fault(FaultCode::Failed),
+            Self::Secrets(DiffError::Unwanted) => fault(FaultCode::Cancelled),
+            Self::Secrets(error) => Fault::new(error.fault().code, chain(self)).with_remedy(
+                "give --with-secrets to have the disks written as they are, with the machine's host keys",
+            ),
             Self::Disk(error) => error.fault(),
             Self::Unwanted => fault(FaultCode::Cancelled),
         }

@@ -6,13 +6,13 @@ use crate::snapshots::{FileDigest, Fingerprint, Part};
 use banger_model::SandboxName;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
 /// What every export begins with, whatever its form.
 const MARK: &[u8; 14] = b"banger-export\n";
 /// The form that is written, and the newest that is read.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// The longest manifest that is read, in bytes: they have three thousand.
 const LONGEST: u32 = 256 << 10;
 /// The largest part: 16 TiB, as the largest disk.
@@ -103,6 +103,10 @@ pub struct Form {
     pub image: ImagePart,
     /// Where its guest can go on; none without its memory.
     pub fingerprint: Option<Fingerprint>,
+    /// Files of its disks whose content was left out, as secrets of the machine alone; none where the disks
+    /// are as they were.
+    #[serde(default)]
+    pub blanked: Option<BTreeSet<String>>,
     /// What follows.
     pub parts: BTreeMap<PartName, PartForm>,
 }

@@ -15,6 +15,7 @@ use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -48,9 +49,9 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// Writes a file of so many bytes.
+/// Writes a file of so many bytes, with zeros in the ranges that are to be blank.
 pub(super) fn write(
-    file: &File,
+    (file, blank): (&File, &[Range<u64>]),
     size: u64,
     into: &mut dyn Write,
     meter: &mut Meter<'_>,
@@ -63,6 +64,7 @@ pub(super) fn write(
             let length = usize::try_from(extent.end - at).unwrap_or(PIECE).min(PIECE);
             let bytes = buffer.get_mut(..length).unwrap_or_default();
             file.read_exact_at(bytes, at).map_err(ExportError::Stream)?;
+            blocks::blank(bytes, at, blank);
             if !blocks::is_zeros(bytes) {
                 let packed = compress_to_vec(&*bytes, CompressionLevel::Fastest);
                 head(into, at, length, packed.len())?;

@@ -2,6 +2,7 @@
 
 use super::form::{Form, ImagePart, PartName};
 use super::{Contents, ExportError, Incoming, Outgoing, Trust, Unpacked, key};
+use crate::diff::{DiffError, Secrets};
 use crate::progress::Progress;
 use crate::snapshots::{Snapshot, Verified, fixtures::Place};
 use proptest::prelude::*;
@@ -43,6 +44,10 @@ impl Setting {
     }
 
     fn written(&self, memory: bool) -> Vec<u8> {
+        self.written_without(memory, None)
+    }
+
+    fn written_without(&self, memory: bool, blank: Option<Secrets>) -> Vec<u8> {
         let contents = Contents {
             snapshot: &self.snapshot,
             name: "dev".into(),
@@ -50,6 +55,7 @@ impl Setting {
             image: image(),
             image_disk: None,
             memory,
+            blank,
         };
         let mut bytes = vec![];
         let silent = Progress::silent();
@@ -104,6 +110,45 @@ fn what_was_exported_is_what_is_imported_with_its_memory_where_it_was_asked_for(
             (None, None)
         );
     }
+}
+
+#[test]
+fn what_is_to_be_blank_is_in_no_export_and_the_rest_is_and_the_manifest_says_so() {
+    let setting = Setting::new();
+    let path = setting.snapshot.system_disk().expect("one");
+    let before = fs::read(&path).expect("read");
+    let at = before.iter().position(|byte| *byte != 0).expect("data") as u64;
+    let blank = Secrets {
+        paths: ["/etc/ssh/ssh_host_rsa_key".to_owned()].into(),
+        system: vec![at..at + 1, at + 2..at + 3],
+        work: vec![],
+    };
+    let bytes = setting.written_without(false, Some(blank.clone()));
+    let into = tempfile::tempdir().expect("a directory");
+    let unpacked = setting.read(&bytes, into.path()).expect("whole");
+    let disk = unpacked.snapshot.system_disk().expect("one");
+    let mut expected = before.clone();
+    crate::blocks::blank(&mut expected, 0, &blank.system);
+    assert_ne!(expected, before);
+    assert!(
+        fs::read(disk).expect("read") == expected,
+        "only that is zeros"
+    );
+    assert!(fs::read(&path).expect("read") == before, "its own stays");
+    let form = Form::read(&mut bytes.as_slice()).expect("a form").0;
+    assert_eq!(form.blanked, Some(blank.paths));
+    assert_eq!(setting.form(false).blanked, None, "as they are");
+}
+
+#[test]
+fn disks_that_cannot_be_looked_through_have_a_way_out() {
+    let why = "inode 7: it leads beyond the end of the disk".to_owned();
+    let disk = "system disk";
+    let error = ExportError::Secrets(DiffError::Damaged { disk, why });
+    let fault = error.fault();
+    assert!(fault.message.contains("inode 7"), "{fault}");
+    let remedy = fault.remedy.expect("one");
+    assert!(remedy.contains("--with-secrets"), "{remedy}");
 }
 
 #[test]
@@ -192,7 +237,7 @@ fn a_manifest_that_asks_for_too_much_is_refused_before_anything_is_made() {
         let work = form.parts.get_mut(&PartName::Work).expect("there");
         (work.digest.size, work.data) = (size, data);
     };
-    refused(&|form| form.form = 2, "forms up to 1");
+    refused(&|form| form.form = 3, "forms up to 2");
     refused(&|form| form.parts.clear(), "not both disks");
     let half = |form: &mut Form| {
         let devices = form.parts[&PartName::Work].clone();

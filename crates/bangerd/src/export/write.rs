@@ -4,13 +4,16 @@ use super::ExportError;
 use super::form::{Form, ImagePart, PartForm, PartName};
 use super::piece::{self, Meter};
 use crate::blocks::data;
+use crate::diff::Secrets;
 use crate::disks::DiskError;
 use crate::progress::Progress;
+use crate::snapshots::digest::digest_without;
 use crate::snapshots::{Snapshot, Verified};
 use ring::signature::Ed25519KeyPair;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What goes into an export.
@@ -28,14 +31,16 @@ pub struct Contents<'a> {
     pub image_disk: Option<PathBuf>,
     /// Whether its memory goes with it.
     pub memory: bool,
+    /// What of its disks does not; none where they are written as they are.
+    pub blank: Option<Secrets>,
 }
 
 /// A sandbox that can be written: its files are open, and known.
 #[derive(Debug)]
 pub struct Outgoing {
     form: Form,
-    /// In the order of their names.
-    files: Vec<File>,
+    /// In the order of their names, with what of them is blank.
+    files: Vec<(File, Vec<Range<u64>>)>,
 }
 
 impl Outgoing {
@@ -57,11 +62,19 @@ impl Outgoing {
             (PartName::Devices, devices),
             (PartName::Memory, memory),
         ]);
+        let blanked = contents.blank.as_ref().map(|blank| blank.paths.clone());
+        let blank = contents.blank.unwrap_or_default();
+        let mut blank = BTreeMap::from([
+            (PartName::System, blank.system),
+            (PartName::Work, blank.work),
+        ]);
         let (mut parts, mut files) = (BTreeMap::new(), vec![]);
         for (name, path) in paths {
             let Some(path) = path else { continue };
-            let (file, part) = look(&path, verified).map_err(DiskError::io("read", &path))?;
-            files.push(file);
+            let blank = blank.remove(&name).unwrap_or_default();
+            let looked = look(&path, &blank, verified);
+            let (file, part) = looked.map_err(DiskError::io("read", &path))?;
+            files.push((file, blank));
             parts.insert(name, part);
         }
         let form = Form {
@@ -71,6 +84,7 @@ impl Outgoing {
             spec: contents.spec,
             image: contents.image,
             fingerprint,
+            blanked,
             parts,
         };
         Ok(Self { form, files })
@@ -88,16 +102,19 @@ impl Outgoing {
     ) -> Result<(), ExportError> {
         self.form.write(key, into)?;
         let mut meter = Meter::of(progress, &self.form);
-        for (file, part) in self.files.iter().zip(self.form.parts.values()) {
-            piece::write(file, part.digest.size, into, &mut meter)?;
+        for ((file, blank), part) in self.files.iter().zip(self.form.parts.values()) {
+            piece::write((file, blank), part.digest.size, into, &mut meter)?;
         }
         into.flush().map_err(ExportError::Stream)
     }
 }
 
-fn look(path: &Path, verified: &Verified) -> io::Result<(File, PartForm)> {
+fn look(path: &Path, blank: &[Range<u64>], verified: &Verified) -> io::Result<(File, PartForm)> {
     let file = File::open(path)?;
-    let digest = verified.digest(&file)?;
+    let digest = match blank {
+        [] => verified.digest(&file)?,
+        _ => digest_without(&file, blank)?,
+    };
     let extents = data(&file, digest.size).map(|extent| extent.map(|at| at.end - at.start));
     let data = extents.sum::<io::Result<u64>>()?;
     Ok((file, PartForm { digest, data }))

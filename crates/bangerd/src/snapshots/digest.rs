@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Bytes that are read at a time: whole blocks.
@@ -26,6 +27,14 @@ pub struct FileDigest {
 /// # Errors
 /// It cannot be read, or becomes shorter meanwhile.
 pub fn digest(file: &File) -> io::Result<FileDigest> {
+    digest_without(file, &[])
+}
+
+/// As if there were zeros in these ranges.
+///
+/// # Errors
+/// As [`digest`].
+pub fn digest_without(file: &File, ranges: &[Range<u64>]) -> io::Result<FileDigest> {
     let size = file.metadata()?.len();
     let (block, piece) = (BLOCK as u64, PIECE as u64);
     let mut hasher = Sha256::new();
@@ -43,6 +52,7 @@ pub fn digest(file: &File) -> io::Result<FileDigest> {
                 .and_then(|l| buffer.get_mut(..l));
             let bytes = bytes.unwrap_or_default();
             file.read_exact_at(bytes, at)?;
+            blocks::blank(bytes, at, ranges);
             update(&mut hasher, bytes, at);
             at += length;
         }

@@ -2,11 +2,13 @@
 
 use super::Supervisor;
 use super::fork::Seed;
-use crate::export::{self, Contents, ImagePart, Outgoing};
+use crate::diff::{self, Disks, Secrets};
+use crate::export::{self, Contents, ExportError, ImagePart, Outgoing};
 use crate::images::Image;
 use crate::progress::Progress;
 use crate::sandbox::Sandbox;
 use crate::services::blocking;
+use crate::snapshots::Snapshot;
 use crate::store;
 use banger_model::spec::Spec;
 use banger_proto::fault::{Fault, FaultCode};
@@ -14,7 +16,13 @@ use banger_proto::owner::export::ExportRequest;
 use ring::signature::Ed25519KeyPair;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long looking for secrets may take: a few directories are read.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A moment of a sandbox that is to be written. What is kept of it goes when this is dropped.
 #[derive(Debug)]
@@ -46,8 +54,14 @@ impl Supervisor {
         }
         let services = Arc::clone(&self.services);
         progress.stage("checking what was saved");
+        let cancelled = progress.cancelled().clone();
         blocking(move || {
+            let blank = match request.memory || request.with_secrets {
+                true => None,
+                false => Some(secrets(&image.disk, &snapshot, &cancelled)?),
+            };
             let contents = Contents {
+                blank,
                 snapshot: &snapshot,
                 name: record.name.to_string(),
                 spec: store::spec_text(&only_its_own(record.spec)),
@@ -95,6 +109,21 @@ pub(super) fn only_its_own(spec: Spec) -> Spec {
         pooled: None,
         ..spec
     }
+}
+
+/// What makes the machine itself, and is nobody else's.
+fn secrets(
+    image: &Path,
+    snapshot: &Snapshot,
+    cancelled: &CancellationToken,
+) -> Result<Secrets, ExportError> {
+    let disks = Disks {
+        taken_at: snapshot.manifest.taken_at,
+        system: snapshot.system_disk(),
+        work: snapshot.work_disk(),
+    };
+    let found = diff::secrets(image, &disks, LIMIT, cancelled.clone());
+    found.map_err(ExportError::Secrets)
 }
 
 fn part_of(image: Image) -> ImagePart {

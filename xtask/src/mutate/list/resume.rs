@@ -5,6 +5,33 @@ use crate::mutate::Mutation;
 
 pub(super) const LIST: &[Mutation] = &[
     Mutation {
+        holds: "the secrets of a machine are in none of its exports",
+        file: "crates/bangerd/src/export/piece.rs",
+        from: "            blocks::blank(bytes, at, blank);\n",
+        to: "            let _ = blank;\n",
+        test: unit(
+            "bangerd",
+            "export::t1::what_is_to_be_blank_is_in_no_export_and_the_rest_is_and_the_manifest_says_so",
+        ),
+    },
+    Mutation {
+        holds: "secrets are found where links lead",
+        file: "crates/bangerd/src/diff/secrets.rs",
+        from: "            if !tree.file(node)?.is_link() {\n",
+        to: "            if true {\n",
+        test: unit(
+            "bangerd",
+            "diff::secrets::t1::links_are_followed_as_the_guest_does_onto_the_work_disk_too",
+        ),
+    },
+    Mutation {
+        holds: "a key that leads beyond its disk is refused",
+        file: "crates/bangerd/src/diff/secrets.rs",
+        from: "blocks.start == 0 || blocks.end > layer.blocks()",
+        to: "blocks.start == 0",
+        test: unit("bangerd", "diff::secrets::t1::what_is_damaged_is_refused"),
+    },
+    Mutation {
         holds: "a machine that boots its own disk keeps its host keys",
         file: "crates/banger-agent/src/guest/moved.rs",
         from: "    if is_of(root, id) {\n",
