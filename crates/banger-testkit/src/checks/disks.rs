@@ -3,7 +3,7 @@
 use crate::World;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// In the last MiB of the work disk of 64 MiB that [`World::configure_small`] gives, which no file system uses.
@@ -50,6 +50,21 @@ pub fn read(world: &World, name: &str) -> String {
     let read = work(world, name).read_exact_at(&mut bytes, PLACE);
     read.expect("read");
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Writes to a disk as a guest would: commands of debugfs(8), one in each line.
+///
+/// # Panics
+/// When it is not there, or fails.
+pub fn debugfs(world: &World, disk: &Path, commands: &str) {
+    let script = world.path("debugfs");
+    std::fs::write(&script, commands).expect("written");
+    let places = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("debugfs");
+    command.env("PATH", format!("{places}:/usr/sbin:/sbin"));
+    let ran = command.args(["-w", "-f"]).arg(&script).arg(disk).output();
+    let ran = ran.expect("it runs");
+    assert!(ran.status.success(), "{ran:?}");
 }
 
 /// The file systems of a machine that does not run are whole, by e2fsck.

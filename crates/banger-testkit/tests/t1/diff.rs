@@ -1,22 +1,9 @@
 //! What is different on a machine's disks, through the whole daemon. What a guest would have written is written by
 //! `debugfs`.
 
-use banger_testkit::checks::{disks, start};
+use banger_testkit::checks::disks::{self, debugfs};
+use banger_testkit::checks::start;
 use banger_testkit::{World, api, run};
-use std::path::PathBuf;
-use std::process::Command;
-
-/// Writes to a disk as a guest would.
-fn debugfs(world: &World, path: &PathBuf, commands: &str) {
-    let script = world.path("debugfs");
-    std::fs::write(&script, commands).expect("written");
-    let places = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new("debugfs");
-    command.env("PATH", format!("{places}:/usr/sbin:/sbin"));
-    let ran = command.args(["-w", "-f"]).arg(&script).arg(path).output();
-    let ran = ran.expect("it runs");
-    assert!(ran.status.success(), "{ran:?}");
-}
 
 fn diff(world: &World, arguments: &[&str]) -> run::Ran {
     world.run([&["vm", "diff"], arguments].concat())

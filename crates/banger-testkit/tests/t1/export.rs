@@ -6,7 +6,7 @@ use banger_testkit::world::LIMIT;
 use banger_testkit::{World, eventually, run};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 /// A machine that runs, with something on its work disk.
 fn written(world: &World) {
@@ -77,6 +77,63 @@ fn a_machine_comes_back_as_another_one_with_its_disks_and_goes_on_with_its_memor
     world.assert_nothing_corrupted();
     let _ = good(&world, &["rm", "dev", "cold", "copy"]);
     world.assert_nothing_left();
+}
+
+const SECRET: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+
+/// Whether there is a secret on the system disk of a machine, and what is beside it.
+fn has_secret(world: &World, name: &str) -> bool {
+    let bytes = fs::read(disks::path(world, name, "system.ext4")).expect("read");
+    let has = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    assert!(has("public half"), "{name}");
+    has(SECRET)
+}
+
+#[test]
+fn what_makes_a_machine_itself_is_in_its_file_only_where_that_is_wanted() {
+    let world = World::simulated();
+    written(&world);
+    let system = disks::path(&world, "dev", "system.ext4");
+    let mut commands = "mkdir upper\ncd upper\nmkdir etc\ncd etc\nmkdir ssh\ncd ssh\n".to_owned();
+    for (name, text) in [
+        ("ssh_host_rsa_key", SECRET),
+        ("ssh_host_rsa_key.pub", "public half"),
+    ] {
+        let content = world.path(name);
+        fs::write(&content, text).expect("written");
+        commands.push_str(&format!("write {} {name}\n", content.display()));
+    }
+    disks::debugfs(&world, &system, &commands);
+    for (name, options, has) in [
+        ("without", &[][..], false),
+        ("with", &["--with-secrets"], true),
+        ("memory", &["--memory"], true),
+    ] {
+        let path = file(&world, &format!("{name}.banger"));
+        let ran = good(&world, &[&["vm", "export", "dev", &path], options].concat());
+        assert_eq!(
+            ran.stderr.contains("keys and passwords that are in use"),
+            name == "memory"
+        );
+        let _ = good(&world, &["vm", "import", &path]);
+        assert_eq!(has_secret(&world, name), has, "{name}");
+    }
+    assert!(has_secret(&world, "dev"), "its own stays");
+    // What cannot be looked through is written only as it is.
+    let superblock = fs::File::options()
+        .write(true)
+        .open(&system)
+        .expect("opened");
+    superblock.write_all_at(&[7; 1024], 1024).expect("written");
+    let path = file(&world, "damaged.banger");
+    let export = ["vm", "export", "dev", &path];
+    is_refused(&world, &export, "--with-secrets");
+    assert!(!world.path("damaged.banger").exists());
+    let _ = good(&world, &[&export[..], &["--with-secrets"]].concat());
 }
 
 #[test]

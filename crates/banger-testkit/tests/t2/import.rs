@@ -8,7 +8,6 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Room for a machine and what is in its file twice, and what is kept free for others.
 const MIB: u64 = 256;
@@ -24,12 +23,7 @@ fn exported(world: &World) -> PathBuf {
     let mut file = File::create(&noise).expect("made");
     std::io::copy(&mut random.take(NOISE), &mut file).expect("written");
     let work = disks::path(world, "dev", "work.ext4");
-    let write = format!("write {} noise", noise.display());
-    let written = Command::new("/sbin/debugfs")
-        .args(["-w", "-R", &write])
-        .arg(work)
-        .output();
-    assert!(written.expect("debugfs(8)").status.success());
+    disks::debugfs(world, &work, &format!("write {} noise\n", noise.display()));
     let file = world.path("dev.banger");
     let path = file.display().to_string();
     let _ = world.run(["vm", "export", "dev", &path]).good();
