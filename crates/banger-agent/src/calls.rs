@@ -181,10 +181,7 @@ async fn configure(agent: &Shared, wanted: Configure) -> Result<Answer, GuestFau
 async fn resume(agent: &Shared, wanted: Resumed) -> Result<Answer, GuestFault> {
     let _turn = agent.configuring.lock().await;
     let root = agent.world.root().await?;
-    // Saved within the lull, the guest has it still before it: it would cut this one short.
-    if let Some(earlier) = agent.settling.take() {
-        earlier.abort();
-    }
+    forget_settling(agent);
     if !wanted.keeps_sessions {
         agent.sessions.give_up();
     }
@@ -208,7 +205,13 @@ fn settle_later(agent: &Shared, root: Arc<Root>) {
         tokio::time::sleep(LULL).await;
         let _ = spawn_blocking(move || machine.settle(&root)).await;
     });
-    if let Some(earlier) = agent.settling.replace(Some(settling.abort_handle())) {
+    forget_settling(agent);
+    agent.settling.replace(Some(settling.abort_handle()));
+}
+
+/// Saved within the lull of an earlier resume, the guest has it still before it: it would cut this one's short.
+fn forget_settling(agent: &Shared) {
+    if let Some(earlier) = agent.settling.take() {
         earlier.abort();
     }
 }

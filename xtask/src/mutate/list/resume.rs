@@ -127,11 +127,30 @@ pub(super) const LIST: &[Mutation] = &[
     Mutation {
         holds: "no fork has its parent's addresses",
         file: "crates/banger-agent/src/guest/network.rs",
-        from: "requests.extend(present.iter().map(remove));",
-        to: "requests.extend(present.iter().take(1).map(remove));",
+        from: "requests.extend(present.into_iter().flatten().map(remove));",
+        to: "requests.extend(present.into_iter().flatten().take(1).map(remove));",
         test: unit(
             "banger-agent",
             "guest::network::tests::another_network_takes_the_place_of_everything_that_the_card_had",
+        ),
+    },
+    Mutation {
+        holds: "a guest of a template that had a network of its own leaves it",
+        file: "crates/bangerd/src/sandbox/rehearsing.rs",
+        from: "value == NetworkMode::Bridge;",
+        to: "value == NetworkMode::None;",
+        test: whole(
+            "snapshots::a_template_whose_guest_cannot_rehearse_is_made_all_the_same_and_that_is_said",
+        ),
+    },
+    Mutation {
+        holds: "what is given up after the answer began is read before it ends",
+        file: "crates/bangerd/src/api/unread.rs",
+        from: "async move { read_rest(&mut lent).await }",
+        to: "async move { drop(lent) }",
+        test: unit(
+            "bangerd",
+            "api::unread::t1::who_gives_up_on_a_body_after_the_answer_leaves_nobody_with_a_broken_pipe",
         ),
     },
     Mutation {
