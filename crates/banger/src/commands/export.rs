@@ -49,7 +49,7 @@ pub struct Export {
     /// Without its image, for a host that has the same one
     #[arg(long)]
     no_image: bool,
-    /// With the ssh host keys and the random seed on its disks, which are left out else
+    /// With the ssh host keys and the random seed on its disks, which are otherwise left out
     #[arg(long)]
     with_secrets: bool,
     /// Print the public key that exports of this host are signed with
