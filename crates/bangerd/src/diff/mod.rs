@@ -59,6 +59,16 @@ pub struct Disks {
     pub work: Option<PathBuf>,
 }
 
+/// A disk of a sandbox that has started, or none.
+fn open_if_there(
+    name: &'static str,
+    path: Option<&std::path::Path>,
+    watch: &Rc<Watch>,
+) -> Result<Option<Layer>, DiffError> {
+    let opened = path.map(|path| Layer::open(name, path, Rc::clone(watch)));
+    opened.transpose()
+}
+
 /// Compares two moments of a sandbox that has this image. Nobody may write to the disks meanwhile.
 ///
 /// # Errors
@@ -71,12 +81,7 @@ pub fn compare(
     cancelled: CancellationToken,
 ) -> Result<Changes, DiffError> {
     let watch = Rc::new(Watch::new(limit, cancelled));
-    let open = |name, path: &Option<PathBuf>| {
-        let opened = path
-            .as_deref()
-            .map(|path| Layer::open(name, path, Rc::clone(&watch)));
-        opened.transpose()
-    };
+    let open = |name, path: &Option<PathBuf>| open_if_there(name, path.as_deref(), &watch);
     let image = Layer::open("image", image, Rc::clone(&watch))?;
     let systems = [
         open("system disk", &before.system)?,

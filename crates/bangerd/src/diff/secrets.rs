@@ -7,7 +7,7 @@
 use super::layer::Layer;
 use super::source::{BLOCK, Watch};
 use super::tree::{Node, Tree};
-use super::{DiffError, Disks};
+use super::{DiffError, Disks, open_if_there};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::path::Path;
@@ -51,14 +51,9 @@ pub fn secrets(
     cancelled: CancellationToken,
 ) -> Result<Secrets, DiffError> {
     let watch = Rc::new(Watch::new(limit, cancelled));
-    let open = |name, path: &Option<_>| {
-        let path: Option<&std::path::PathBuf> = path.as_ref();
-        let opened = path.map(|path| Layer::open(name, path, Rc::clone(&watch)));
-        opened.transpose()
-    };
     let image = Layer::open("image", image, Rc::clone(&watch))?;
-    let system = open("system disk", &disks.system)?;
-    let work = open("work disk", &disks.work)?;
+    let system = open_if_there("system disk", disks.system.as_deref(), &watch)?;
+    let work = open_if_there("work disk", disks.work.as_deref(), &watch)?;
     let world = World {
         root: Tree::overlay(&image, system.as_ref())?,
         work: Tree::plain(work.as_ref())?,
