@@ -97,6 +97,7 @@ pub fn carried(world: &World, name: &str) -> std::io::Result<()> {
     let port = port.and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or_else(|| std::io::Error::other(published.to_string()))?;
     ended_from_there(([127, 0, 0, 1], port).into())
+        .map_err(|error| std::io::Error::new(error.kind(), format!("{published}: {error}")))
 }
 
 /// Connects, sends nothing, and waits until it is ended, in order or not.

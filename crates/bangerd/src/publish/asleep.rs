@@ -9,14 +9,13 @@
 //! the next one tries again.
 
 use super::bind::Socket;
-use super::listeners::{Binding, Listeners};
+use super::listeners::Listeners;
+use super::slots::Binding;
 use crate::wait::watch_readable;
 use banger_model::publish::{Publication, Published};
 use futures_util::future::select_all;
-use rustix::net::sockopt::set_socket_linger;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 impl Listeners {
@@ -88,27 +87,15 @@ impl Listeners {
 
     fn own_sockets(&self) -> Vec<OwnedFd> {
         let slots = self.slots();
-        let own = slots.iter().filter_map(|(_, binding)| match binding {
-            Binding::Bound(_, socket) => socket.as_fd().try_clone_to_owned().ok(),
-            Binding::Carried(..) | Binding::Failed(_) => None,
-        });
-        own.collect()
+        let own = slots.iter().filter_map(|(_, binding)| binding.own());
+        own.filter_map(|socket| socket.as_fd().try_clone_to_owned().ok())
+            .collect()
     }
 
-    /// Resets the connections that wait, and forgets the datagrams.
     fn turn_away(&self) {
-        for (_, binding) in self.slots().iter() {
-            match binding {
-                Binding::Bound(_, Socket::Tcp(listener)) => {
-                    while let Ok((client, _)) = listener.accept() {
-                        // Closed like this it is reset (socket(7), SO_LINGER).
-                        let _closed_in_order = set_socket_linger(&client, Some(Duration::ZERO));
-                    }
-                }
-                Binding::Bound(_, Socket::Udp(socket)) => while socket.recv(&mut []).is_ok() {},
-                Binding::Carried(..) | Binding::Failed(_) => {}
-            }
-        }
+        let slots = self.slots();
+        let own = slots.iter().filter_map(|(_, binding)| binding.own());
+        own.for_each(Socket::turn_away);
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::net::{
 };
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// Connections that wait until they are accepted, in the kernel; more are not answered yet.
 const BACKLOG: i32 = 256;
@@ -29,6 +30,22 @@ impl Socket {
         match self {
             Self::Tcp(listener) => listener.local_addr(),
             Self::Udp(socket) => socket.local_addr(),
+        }
+    }
+}
+
+impl Socket {
+    /// Resets the connections that wait, and forgets the datagrams.
+    pub(super) fn turn_away(&self) {
+        match self {
+            Self::Tcp(listener) => {
+                while let Ok((client, _)) = listener.accept() {
+                    // Closed like this it is reset (socket(7), SO_LINGER).
+                    let _closed_in_order =
+                        sockopt::set_socket_linger(&client, Some(Duration::ZERO));
+                }
+            }
+            Self::Udp(socket) => while socket.recv(&mut []).is_ok() {},
         }
     }
 }

@@ -1,15 +1,13 @@
 //! What is open for one sandbox.
 
 use super::Target;
-use super::bind::{self, Socket};
-use super::endpoints::{Endpoints, Held, Taken};
+use super::endpoints::{Endpoints, Held};
 use super::keeper::Carrier;
+use super::slots::{Binding, Slot, with_ports};
 use banger_model::SandboxName;
-use banger_model::publish::{Protocol, Publication, Published};
+use banger_model::publish::{Publication, Published};
 use banger_proto::carrier::Have;
 use banger_proto::fault::Fault;
-use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -24,41 +22,6 @@ pub enum PortState {
     Trouble(String),
 }
 
-#[derive(Debug)]
-pub(super) enum Binding {
-    /// Bound: clients wait in the kernel.
-    Bound(Held, Socket),
-    /// The carrier has it; so has this daemon, unless one before has bound it.
-    Carried(Held, Option<Socket>),
-    /// Somebody else has it.
-    Failed(Fault),
-}
-
-impl Binding {
-    const fn held(&self) -> Option<&Held> {
-        match self {
-            Self::Bound(held, _) | Self::Carried(held, _) => Some(held),
-            Self::Failed(_) => None,
-        }
-    }
-}
-
-pub(super) type Slot = (Publication, Binding);
-
-/// A place that cannot be had.
-pub(super) struct Refused {
-    protocol: Protocol,
-    at: SocketAddr,
-    taken: Taken,
-}
-
-impl Refused {
-    /// In words; looks for who has it.
-    pub(super) fn fault(&self) -> Fault {
-        bind::fault(self.protocol, self.at, &self.taken)
-    }
-}
-
 /// What is open, and the carrier that has it.
 #[derive(Debug, Default)]
 pub(super) struct Hold {
@@ -70,7 +33,7 @@ pub(super) struct Hold {
 /// The sockets of one sandbox's published ports. Dropping it lets its carrier go on.
 pub struct Listeners {
     sandbox: Mutex<SandboxName>,
-    endpoints: Arc<Endpoints>,
+    pub(super) endpoints: Arc<Endpoints>,
     pub(super) target: Target,
     slots: Mutex<Vec<Slot>>,
     /// Carried still, and wanted no longer.
@@ -147,13 +110,16 @@ impl Listeners {
         };
         let missing = wanted.iter().filter(|one| !is_bound(&slots, &one.asked));
         let new = missing
-            .map(|one| match self.bind_one(one) {
-                Ok(bound) => Ok((one.asked, bound)),
-                // What was in trouble before is no reason against what is new.
-                Err(refused) if slots.iter().any(|(other, _)| *other == one.asked) => {
-                    Ok((one.asked, Binding::Failed(refused.fault())))
-                }
-                Err(refused) => Err(refused.fault()),
+            .map(|one| {
+                let in_trouble = slots.iter().any(|(other, _)| *other == one.asked);
+                let bound = match in_trouble {
+                    // It is no reason against what is new.
+                    true => self.bind_or_say_why(one),
+                    false => self
+                        .bind_for_start(one)
+                        .map_err(|refused| refused.fault())?,
+                };
+                Ok((one.asked, bound))
             })
             .collect::<Result<Vec<Slot>, Fault>>()?;
         for (asked, socket) in std::mem::take(&mut *slots) {
@@ -163,7 +129,7 @@ impl Listeners {
                     slots.push((asked, socket));
                 }
                 Binding::Carried(held, _) => self.unwanted().push((asked, held)),
-                Binding::Bound(..) => {}
+                Binding::Bound(..) | Binding::Stuck(..) => {}
             }
         }
         slots.extend(new);
@@ -172,23 +138,20 @@ impl Listeners {
 
     /// As [`Self::bind`] and [`Self::serve`], for a guest that runs already: a carrier of a daemon before goes
     /// on; what cannot be had is remembered with its reason, and tried again by [`Self::retry`].
-    pub async fn adopt(self: &Arc<Self>, wanted: &[Published]) -> Vec<Published> {
+    pub async fn adopt(self: &Arc<Self>, wanted: &[Published]) {
         let (listeners, wanted) = (Arc::clone(self), wanted.to_vec());
         let adopting = tokio::task::spawn_blocking(move || listeners.adopt_now(&wanted));
-        adopting.await.unwrap_or_default()
+        // It breaks off with the daemon alone.
+        let _leaving = adopting.await;
     }
 
-    fn adopt_now(self: &Arc<Self>, wanted: &[Published]) -> Vec<Published> {
+    fn adopt_now(self: &Arc<Self>, wanted: &[Published]) {
         let mut hold = self.hold();
         if hold.carrier.is_none() {
             self.meet(&mut hold, wanted);
         }
-        let mut slots = self.slots();
-        self.bind_missing(&mut slots, wanted);
-        let bound = with_ports(wanted, &slots);
-        drop(slots);
+        self.bind_missing(&mut self.slots(), wanted);
         self.serve_now(&mut hold);
-        bound
     }
 
     /// Looks for a carrier that a daemon before has started, and takes what it has.
@@ -218,14 +181,12 @@ impl Listeners {
     /// Tries what could not be had once more, at the ports that are recorded.
     pub fn retry(self: &Arc<Self>, recorded: &[Published]) {
         let mut slots = self.slots();
+        let stuck = |(_, socket): &Slot| matches!(socket, Binding::Stuck(..));
+        let mut again = slots.iter().any(stuck);
         let failed = |(_, socket): &&mut Slot| matches!(socket, Binding::Failed(_));
-        let mut again = false;
         for (asked, socket) in slots.iter_mut().filter(failed) {
-            let chosen = recorded.iter().find(|one| one.asked == *asked);
-            let port = asked.port.or_else(|| chosen?.chosen);
-            if let Some(port) = port
-                && let Ok(bound) = self.bind_at(asked, port.get())
-            {
+            let one = recorded.iter().find(|one| one.asked == *asked);
+            if let Some(Ok(bound)) = one.map(|one| self.bind_as_recorded(one)) {
                 tracing::info!(sandbox = %self.name(), "{asked} is published again");
                 *socket = bound;
                 again = true;
@@ -237,48 +198,6 @@ impl Listeners {
         } else if again {
             let listeners = Arc::clone(self);
             tokio::task::spawn_blocking(move || listeners.serve_now(&mut listeners.hold()));
-        }
-    }
-
-    /// Binds one; of a port that was chosen earlier, that one if it is still free.
-    pub(super) fn bind_one(&self, wanted: &Published) -> Result<Binding, Refused> {
-        let try_port = |port: u16| self.bind_at(&wanted.asked, port);
-        match (wanted.asked.port, wanted.chosen) {
-            (Some(port), _) => try_port(port.get()),
-            (None, Some(before)) => try_port(before.get()).or_else(|_| try_port(0)),
-            (None, None) => try_port(0),
-        }
-    }
-
-    /// Binds one at a port; 0 is any that is free.
-    fn bind_at(&self, asked: &Publication, port: u16) -> Result<Binding, Refused> {
-        let Publication {
-            protocol, address, ..
-        } = *asked;
-        let at = SocketAddr::new(address, port);
-        let bound = self.endpoints.bind(protocol, at, &self.name());
-        let refused = |taken| Refused {
-            protocol,
-            at,
-            taken,
-        };
-        bound
-            .map(|(held, socket)| Binding::Bound(held, socket))
-            .map_err(refused)
-    }
-
-    /// Binds what is wanted and not there; what cannot be had is told, and remembered with its reason.
-    pub(super) fn bind_missing(&self, slots: &mut Vec<Slot>, wanted: &[Published]) {
-        for one in wanted {
-            if slots.iter().any(|(asked, _)| *asked == one.asked) {
-                continue;
-            }
-            let socket = self.bind_one(one).unwrap_or_else(|refused| {
-                let fault = refused.fault();
-                tracing::warn!(sandbox = %self.name(), "{fault}");
-                Binding::Failed(fault)
-            });
-            slots.push((one.asked, socket));
         }
     }
 
@@ -307,24 +226,10 @@ impl Listeners {
         let slots = self.slots();
         match slots.iter().find(|(other, _)| other == asked) {
             None => PortState::Closed,
-            Some((_, Binding::Failed(fault))) => PortState::Trouble(fault.message.clone()),
+            Some((_, Binding::Failed(fault) | Binding::Stuck(_, _, fault))) => {
+                PortState::Trouble(fault.message.clone())
+            }
             Some((_, Binding::Bound(..) | Binding::Carried(..))) => PortState::Open,
         }
     }
-}
-
-/// What was wanted, each with the port that its socket has where any free one was asked for.
-fn with_ports(wanted: &[Published], slots: &[Slot]) -> Vec<Published> {
-    let port_of = |asked: &Publication| {
-        let (_, socket) = slots.iter().find(|(other, _)| other == asked)?;
-        NonZeroU16::new(socket.held()?.endpoint.port())
-    };
-    let with_port = |one: &Published| match one.asked.port {
-        Some(_) => *one,
-        None => Published {
-            chosen: port_of(&one.asked).or(one.chosen),
-            ..*one
-        },
-    };
-    wanted.iter().map(with_port).collect()
 }

@@ -23,6 +23,7 @@ mod join;
 mod keeper;
 mod listeners;
 mod serving;
+mod slots;
 
 pub use endpoints::Endpoints;
 pub use listeners::{Listeners, PortState};

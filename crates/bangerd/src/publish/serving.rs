@@ -3,7 +3,8 @@
 use super::endpoints::Held;
 use super::join::forget_others;
 use super::keeper::{Carrier, talks_no_more};
-use super::listeners::{Binding, Hold, Listeners, Slot};
+use super::listeners::{Hold, Listeners};
+use super::slots::{Binding, Slot};
 use banger_model::publish::{Publication, Published};
 use banger_proto::fault::{Fault, FaultCode};
 use std::num::NonZeroU16;
@@ -49,10 +50,24 @@ impl Listeners {
         if let Err(error) = outcome {
             let message = format!("its ports cannot be carried: {error}");
             tracing::warn!(sandbox = %self.name(), "{message}");
-            for (_, socket) in self.slots().iter_mut().filter(|slot| is_new(slot)) {
-                *socket = Binding::Failed(Fault::new(FaultCode::Failed, &message));
-            }
+            self.keep_uncarried(&Fault::new(FaultCode::Failed, message));
         }
+    }
+
+    /// No carrier can be had now. The sockets stay, so that nobody else gets a port that somebody was told; who
+    /// has come is turned away.
+    fn keep_uncarried(&self, why: &Fault) {
+        let mut slots = self.slots();
+        *slots = std::mem::take(&mut *slots)
+            .into_iter()
+            .map(|(asked, binding)| match binding.unstuck() {
+                Binding::Bound(held, socket) => {
+                    socket.turn_away();
+                    (asked, Binding::Stuck(held, socket, why.clone()))
+                }
+                other => (asked, other),
+            })
+            .collect();
     }
 
     fn carry(self: &Arc<Self>, hold: &mut Hold) -> std::io::Result<()> {
@@ -89,9 +104,9 @@ impl Listeners {
 
     /// Gives the carrier what is bound. Nobody who looks at the ports meanwhile waits for it.
     fn hand_over(&self, carrier: &mut Carrier) -> std::io::Result<()> {
-        let copy = |(asked, binding): &Slot| match binding {
-            Binding::Bound(_, socket) => Some((*asked, socket.as_fd().try_clone_to_owned())),
-            Binding::Carried(..) | Binding::Failed(_) => None,
+        let copy = |(asked, binding): &Slot| {
+            let socket = binding.own()?;
+            Some((*asked, socket.as_fd().try_clone_to_owned()))
         };
         let bound: Vec<_> = self.slots().iter().filter_map(copy).collect();
         for (asked, socket) in bound {
@@ -106,13 +121,12 @@ impl Listeners {
     /// The carrier has one now; whether it is wanted still.
     fn note_carried(&self, which: &Publication) -> bool {
         let mut slots = self.slots();
-        let is_it =
-            |(asked, binding): &Slot| asked == which && matches!(binding, Binding::Bound(..));
+        let is_it = |slot: &Slot| slot.0 == *which && is_new(slot);
         let Some(at) = slots.iter().position(is_it) else {
             return false;
         };
         let (asked, binding) = slots.remove(at);
-        if let Binding::Bound(held, socket) = binding {
+        if let Binding::Bound(held, socket) = binding.unstuck() {
             slots.insert(at, (asked, Binding::Carried(held, Some(socket))));
         }
         true
@@ -162,7 +176,7 @@ impl Listeners {
             *socket = match std::mem::replace(socket, Binding::Failed(between)) {
                 Binding::Carried(held, Some(own)) => Binding::Bound(held, own),
                 Binding::Carried(held, None) => self.bind_again(*asked, held),
-                other => other,
+                other => other.unstuck(),
             };
         }
     }
@@ -174,12 +188,11 @@ impl Listeners {
             chosen: NonZeroU16::new(held.endpoint.port()),
         };
         drop(held);
-        self.bind_one(&wanted)
-            .unwrap_or_else(|refused| Binding::Failed(refused.fault()))
+        self.bind_or_say_why(&wanted)
     }
 }
 
 /// Whether no carrier has it yet.
 const fn is_new((_, socket): &Slot) -> bool {
-    matches!(socket, Binding::Bound(..))
+    socket.own().is_some()
 }

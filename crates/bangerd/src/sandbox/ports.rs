@@ -169,12 +169,6 @@ async fn try_unpublish(work: &mut Work, which: &[PortSelector]) -> Result<(), Fa
 }
 
 /// Opens the ports of a guest that a daemon before has started.
-pub(super) async fn adopt(work: &mut Work) {
-    let wanted = work.record().spec.publish;
-    let bound = work.listeners.adopt(&wanted).await;
-    if bound != wanted
-        && let Err(fault) = work.put(|record| record.spec.publish = bound).await
-    {
-        tracing::error!("cannot record which ports were chosen: {fault}");
-    }
+pub(super) async fn adopt(work: &Work) {
+    work.listeners.adopt(&work.record().spec.publish).await;
 }

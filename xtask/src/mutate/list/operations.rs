@@ -187,10 +187,28 @@ pub(super) const LIST: &[Mutation] = &[
         ),
     },
     Mutation {
-        holds: "a port that was chosen is tried again where it was",
-        file: "crates/bangerd/src/publish/listeners.rs",
-        from: "asked.port.or_else(|| chosen?.chosen)",
-        to: "asked.port.or_else(|| chosen?.asked.port)",
+        holds: "a port that was chosen is opened where it was or nowhere",
+        file: "crates/bangerd/src/publish/slots.rs",
+        from: "let port = wanted.asked.port.or(wanted.chosen);",
+        to: "let port = wanted.asked.port;",
+        test: whole(
+            "publish::taken::a_new_daemon_has_the_same_ports_and_one_that_was_taken_as_soon_as_it_is_free",
+        ),
+    },
+    Mutation {
+        holds: "a port is nobody else's while no carrier can be had",
+        file: "crates/bangerd/src/publish/serving.rs",
+        from: "(asked, Binding::Stuck(held, socket, why.clone()))",
+        to: "drop((held, socket));\n                    (asked, Binding::Failed(why.clone()))",
+        test: whole(
+            "publish::carrier::a_port_without_a_carrier_says_why_and_is_open_again_where_it_was_once_there_can_be_one",
+        ),
+    },
+    Mutation {
+        holds: "who comes while no carrier can be had is told",
+        file: "crates/bangerd/src/publish/serving.rs",
+        from: "                    socket.turn_away();\n",
+        to: "",
         test: whole(
             "publish::carrier::a_port_without_a_carrier_says_why_and_is_open_again_where_it_was_once_there_can_be_one",
         ),

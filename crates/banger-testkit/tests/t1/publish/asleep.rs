@@ -1,9 +1,9 @@
 //! Published ports of a machine that is suspended: who connects wakes it, and nobody is lost.
 
-use super::{connect, listener, publishing};
+use super::{connect, listener, publish_in, publishing};
 use banger_testkit::checks::publish::endpoint;
 use banger_testkit::checks::run;
-use banger_testkit::world::LIMIT;
+use banger_testkit::world::{LIMIT, kill};
 use banger_testkit::{World, eventually};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -147,6 +147,41 @@ fn who_wants_one_that_cannot_be_woken_is_reset_and_the_next_may_try_again() {
         Some("suspended") => talk(at, &server),
         other => panic!("it is {other:?}"),
     }
+}
+
+/// Its VMM has ended and its runtime directory is about to go: no other carrier can be had.
+#[test]
+fn a_carrier_that_is_lost_while_it_falls_asleep_loses_no_port() {
+    let (server, port) = listener();
+    let world = World::simulated().with_faults();
+    let at = publish_in(&world, &port);
+    let place = "remove-runtime-directory.before";
+    world.watch_places("v");
+    world.ask_fault("v", place, "hold");
+    std::thread::scope(|scope| {
+        scope.spawn(|| suspend(&world));
+        eventually("it to be held", LIMIT, || {
+            world.is_held("v", place).then_some(()).ok_or("not yet")
+        });
+        world.carriers().into_iter().for_each(kill);
+        eventually(
+            "the daemon to have given up on another carrier",
+            LIMIT,
+            || {
+                let published = world.show("v")["publish"][0].to_string();
+                let taken = TcpListener::bind(at).expect_err("nobody else gets it meanwhile");
+                assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+                published
+                    .contains("cannot be carried")
+                    .then_some(())
+                    .ok_or(published)
+            },
+        );
+        world.lift_faults("v");
+    });
+    assert_eq!(endpoint(&world, "v"), at);
+    talk(at, &server);
+    assert_eq!(world.show("v")["state"], "running");
 }
 
 #[test]

@@ -306,6 +306,10 @@ fn a_port_without_a_carrier_says_why_and_is_open_again_where_it_was_once_there_c
             false => Err(trouble),
         }
     });
+    let taken = TcpListener::bind(at).expect_err("nobody else gets it meanwhile");
+    assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+    let waited = connect(at).read(&mut [0]);
+    assert!(is_reset(&waited), "it is turned away: {waited:?}");
     std::fs::remove_dir(&socket).expect("empty");
     open_again(&world, at);
     let _ = connected(&server, at);

@@ -24,10 +24,14 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// A sandbox `v` that publishes one port of the guest at any free one.
 fn publishing(guest: &str) -> (World, SocketAddr) {
     let world = World::simulated();
+    let at = publish_in(&world, guest);
+    (world, at)
+}
+
+fn publish_in(world: &World, guest: &str) -> SocketAddr {
     let asked = format!("0:{guest}");
     let _ = world.run(run(&["-d", "--name", "v", "-p", &asked])).good();
-    let at = endpoint(&world, "v");
-    (world, at)
+    endpoint(world, "v")
 }
 
 /// A listener of the guest, and its port.

@@ -1,7 +1,7 @@
 //! Ports that somebody has, and what is open when.
 
 use super::*;
-use banger_testkit::checks::publish::mirrored;
+use banger_testkit::checks::publish::{ended_from_there, mirrored};
 use banger_testkit::world::kill;
 use banger_testkit::{checks, eventually};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -156,22 +156,27 @@ fn a_new_daemon_has_the_same_ports_and_one_that_was_taken_as_soon_as_it_is_free(
     let fixed: SocketAddr = fixed.trim().parse().expect("an address");
     world.kill_daemon();
     world.carriers().into_iter().for_each(kill);
-    let holder = eventually("the port to be free", LIMIT, || TcpListener::bind(fixed));
-    assert_eq!(endpoint(&world, "v"), chosen);
+    let holders = [chosen, fixed]
+        .map(|at| eventually("the port to be free", LIMIT, || TcpListener::bind(at)));
     let shown = world.show("v");
-    let trouble = shown["publish"][1]["trouble"].as_str().expect("trouble");
-    assert!(trouble.contains("has that port"), "{trouble}");
+    for one in [0, 1] {
+        let trouble = shown["publish"][one]["trouble"].as_str().expect("trouble");
+        assert!(trouble.contains("has that port"), "{trouble}");
+    }
+    assert_eq!(shown["publish"][0]["port"], chosen.port(), "no other");
     assert_eq!(shown["state"], "running");
     let _ = world.run(["vm", "publish", "v", "0:82"]).good();
-    drop(holder);
-    eventually("the port to be open again", LIMIT, || {
+    drop(holders);
+    eventually("the ports to be open again", LIMIT, || {
         let shown = world.show("v");
-        if shown["publish"][1]["open"] == true {
-            Ok(())
-        } else {
-            Err(shown["publish"].to_string())
+        match [0, 1].map(|one| shown["publish"][one]["open"] == true) {
+            [true, true] => Ok(()),
+            _ => Err(shown["publish"].to_string()),
         }
     });
+    for at in [chosen, fixed] {
+        ended_from_there(at).expect("carried, so that it stays without a daemon");
+    }
     world.stop_daemon();
     assert!(!is_closed(chosen), "it is open without a daemon");
     assert_eq!(endpoint(&world, "v"), chosen);
