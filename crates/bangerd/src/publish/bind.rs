@@ -32,9 +32,7 @@ impl Socket {
             Self::Udp(socket) => socket.local_addr(),
         }
     }
-}
 
-impl Socket {
     /// Resets the connections that wait, and forgets the datagrams.
     pub(super) fn turn_away(&self) {
         match self {
